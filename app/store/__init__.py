@@ -1,0 +1,1 @@
+"""The store: one contract (``contract``), two engines (``sqlite``, ``mongo``)."""

@@ -1,0 +1,62 @@
+"""What a mapper must know of the sender: plain values, made from the settings by ``app.services``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
+ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An assigning authority: the FHIR identifier system, v2-0203 type and owner of its numbers.
+
+    ``owner`` is the ODS code of the organisation that issues the numbers, ``None`` for the NHS
+    number, which no trust owns.
+    """
+
+    code: str
+    system: str
+    type_code: str = "MR"
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured feed or archive of one organisation, with its policy.
+
+    ``authorities`` maps the namespace (CX.4.1, issuer of Patient ID) or universal id that this
+    source sends, upper case, to an Authority; ``default_authority`` serves where none is sent.
+    """
+
+    code: str
+    organisation: str
+    authorities: Mapping[str, Authority] = field(default_factory=dict)
+    default_authority: Authority | None = None
+    type_synonyms: Mapping[str, str] = field(default_factory=dict)
+    pairing: str = "auto"
+    snapshot_add: frozenset[str] = frozenset()
+    charset: str = "ASCII"
+    time_zone: str = "Europe/London"
+    rank: int = 100
+    unpaired_retire: bool = False
+    store_only: frozenset[str] = frozenset()
+    accession_system: str | None = None
+    study_id_system: str | None = None
+    wado_base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingContext:
+    """One mapping: who sent it, and when it arrived (ISO 8601 UTC, microseconds)."""
+
+    source: Source
+    received_at: str
+    canonical_base: str = "https://weald.example/fhir"
+    admit_test_numbers: bool = False
+
+    def flag_system(self) -> str:
+        """URI of the code system of Weald's own flags (design.md, contract: own names)."""
+        return f"{self.canonical_base}/CodeSystem/flag"
