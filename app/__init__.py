@@ -1,0 +1,1 @@
+"""Weald, a regional imaging index: all that does I/O."""
