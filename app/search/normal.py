@@ -17,8 +17,8 @@ from app.search.criteria import MAX_TIME
 CIVIL = ZoneInfo("Europe/London")
 OID = "urn:oid:"
 
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "'": None, "’": None, "ʼ": None, ".": None})
-_GAPS = re.compile(r"[\s\-‐‑‒–—]+")
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "\u0131": "i"} | dict.fromkeys("'\u2019\u02bc."))
+_GAPS = re.compile("[\\s\\-\u2010-\u2014]+")
 _PHONE = re.compile(r"[+\d][\d\s().\-/]*")
 _NOT_DIGITS = re.compile(r"\D+")
 _UK = re.compile(r"(?:\+|00)44\s*(?:\(0\)|0)?")
@@ -88,7 +88,7 @@ def date_range(text: str) -> tuple[int, int] | None:
 def _range(found: re.Match[str]) -> tuple[int, int]:
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     if hour is None:
-        return _civil_days(int(year), month and int(month), day and int(day))
+        return _civil_days(int(year), int(month or 0), int(day or 0))
     seconds = int(second or 0)
     if seconds > 60:
         raise ValueError
@@ -101,7 +101,7 @@ def _range(found: re.Match[str]) -> tuple[int, int]:
     return _micros(low, shift), _micros(low + unit, shift)
 
 
-def _civil_days(year: int, month: int | None, day: int | None) -> tuple[int, int]:
+def _civil_days(year: int, month: int, day: int) -> tuple[int, int]:
     low = date(year, month or 1, day or 1)
     if day:
         high = low + timedelta(days=1) if low < date.max else None

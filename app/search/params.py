@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-TOKEN, STRING, DATE, REFERENCE, URI = "token", "string", "date", "reference", "uri"  # noqa: S105  search parameter types
+TOKEN, STRING, DATE, REFERENCE, URI = "token", "string", "date", "reference", "uri"
 
 SOURCE_ONLY_UNLESS = frozenset({"_id", "_tag"})
 """A Patient search returns source patients unless one of these is asked (fhir.md 3)."""
