@@ -11,6 +11,7 @@ change and never hold a submitted value.
     |  |- NotSupported            400 not-supported
     |  |- TooCostly               400 too-costly
     |  `- PageForged              400 invalid
+    |- LoginRequired              401 login
     |- NotFound                   404 not-found        AE 204
     |  `- UnknownType             404 not-supported
     |- Gone                       410 deleted
@@ -75,6 +76,10 @@ class TooCostly(BadRequest):
 
 class PageForged(BadRequest):
     issue_code = "invalid"
+
+
+class LoginRequired(WealdError):
+    status, issue_code = 401, "login"
 
 
 class NotFound(WealdError):
