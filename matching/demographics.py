@@ -7,6 +7,9 @@ makes Demographics of them; only Demographics are indexed, compared and stored f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,79 @@ class RecordFacts:
     header_only: bool = False
     usable_identifier: bool = True
     first_seen: str = ""
+
+
+class Name(NamedTuple):
+    """One normalised name: folded parts, and the sounds of given and family."""
+
+    given: str = ""
+    middle: str = ""
+    family: str = ""
+    suffix: str = ""
+    given_sound: str = ""
+    family_sound: str = ""
+
+
+ALIAS = 1
+PSEUDO = 2
+HEADER_ONLY = 4
+NO_IDENTIFIER = 8
+NEWBORN = 16
+MULTIPLE = 32
+
+EVIDENTIAL = "e"
+WEAK = "w"
+NONE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demographics:
+    """One record as the matcher sees it: normalised, newest value first, "" or () where there is no evidence.
+
+    ``birth_date`` is 8, 6 or 4 digits, its length its precision; ``sex`` "m" or "f"; ``nhs_state`` EVIDENTIAL, WEAK
+    or NONE; ``flags`` a sum of ALIAS .. MULTIPLE; ``unkeyed`` values shared so widely that no key is made of them.
+    """
+
+    names: tuple[Name, ...] = ()
+    birth_date: str = ""
+    sex: str = ""
+    nhs_number: str = ""
+    nhs_state: str = NONE
+    streets: tuple[str, ...] = ()
+    cities: tuple[str, ...] = ()
+    postcodes: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    identifiers: tuple[tuple[str, str], ...] = ()
+    guardian: str = ""
+    guardian_sound: str = ""
+    birth_order: str = ""
+    categories: tuple[tuple[str, str], ...] = ()
+    flags: int = 0
+    unkeyed: tuple[str, ...] = ()
+
+
+_PAIRED = frozenset({10, 14})
+"""Places of ``identifiers`` and ``categories``, whose items are pairs."""
+
+
+def pack(demographics: Demographics) -> bytes:
+    """The bytes that a store keeps of it: one JSON array in the order of the fields, trailing empty values left off."""
+    values = [getattr(demographics, name) for name in Demographics.__slots__]
+    values[0] = [tuple(name) for name in demographics.names]
+    while values and not values[-1]:
+        values.pop()
+    return orjson.dumps(values)
+
+
+def unpack(packed: bytes) -> Demographics:
+    """The Demographics that ``pack`` made these bytes of."""
+    values = orjson.loads(packed)
+    if values:
+        values[0] = tuple([Name(*name) for name in values[0]])
+    for index in range(5, min(len(values), 17)):
+        value = values[index]
+        if value.__class__ is list:
+            values[index] = tuple([tuple(pair) for pair in value]) if index in _PAIRED else tuple(value)
+    return Demographics(*values)
+

@@ -1,0 +1,260 @@
+"""Persons from edges (matching.md 8): a pure function of records, assertions and model, whatever the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from matching import caps as rules
+from matching.demographics import Demographics
+from matching.model import GRADES
+from matching.records import LINK, MATCH, NUMBER, REPLACED_BY, STEWARD, Edge, Pair, pair
+from matching.scoring import WEIGHT_DIGITS, Scorer
+
+LARGEST_PERSON = 25
+LARGEST_COMPONENT = 200
+MARGIN = 3.0
+VETO_MARGIN = 6.0
+SPLIT_STEP = 3.0
+
+CERTAIN, PROBABLE, POSSIBLE, _ = GRADES
+
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Records that edges connect, the edges, and the pairs that an assertion forbids."""
+
+    records: Mapping[str, Demographics]
+    edges: tuple[Edge, ...]
+    not_same: frozenset[Pair] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The groups of a component, each sorted, by least grade: ``certain`` are the persons, the others contain them.
+
+    ``contested`` match edges of grade certain join nobody; ``refused`` are asserted edges that gave way to a veto;
+    ``bridges`` the edges left out where a component of more than 200 records was split. Each is a Task.
+    """
+
+    certain: tuple[Group, ...]
+    probable: tuple[Group, ...]
+    possible: tuple[Group, ...]
+    contested: tuple[Edge, ...] = ()
+    refused: tuple[Edge, ...] = ()
+    bridges: tuple[Edge, ...] = ()
+
+    def groups(self, grade: str) -> tuple[Group, ...]:
+        """The groups at that least grade."""
+        return {CERTAIN: self.certain, PROBABLE: self.probable, POSSIBLE: self.possible}[grade]
+
+
+def _rank(edge: Edge) -> int:
+    if edge.kind == LINK:
+        return 0 if edge.role == STEWARD else 1
+    return {REPLACED_BY: 1, NUMBER: 2, MATCH: 3}[edge.kind]
+
+
+def ordered(edges: Iterable[Edge]) -> list[Edge]:
+    """Edges in the order they join groups: steward, A24, number (newest first), match by weight; ties by smaller id pair."""
+    by_pair = sorted(edges, key=lambda e: (e.pair, e.a, e.kind, e.grade))
+    by_time = sorted(by_pair, key=lambda e: "" if e.kind == MATCH else e.time, reverse=True)
+    by_time.sort(key=lambda e: (_rank(e), -round(e.weight, WEIGHT_DIGITS) if e.kind == MATCH else 0.0))
+    return by_time
+
+
+@dataclass(slots=True)
+class _Groups:
+    """The groups while they grow. ``roots`` gives each record's root after replaced-by chains are collapsed."""
+
+    component: Component
+    scorer: Scorer
+    of: dict[str, set[str]] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    weights: dict[Pair, float] = field(default_factory=dict)
+    hopeless: dict[Pair, bool] = field(default_factory=dict)
+    adjacent: dict[str, list[Edge]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Each record alone; the weights of stored match edges taken as they are."""
+        self.of = {key: {key} for key in self.component.records}
+        self.roots = {key: key for key in self.component.records}
+        for edge in self.component.edges:
+            if edge.kind == MATCH:
+                self.weights[edge.pair] = edge.weight
+                for key in edge.pair:
+                    self.adjacent.setdefault(key, []).append(edge)
+
+    def is_vetoed(self, x: str, y: str) -> bool:
+        records = self.component.records
+        return pair(x, y) in self.component.not_same or bool(rules.vetoes(records[x], records[y]))
+
+    def are_vetoed(self, group: set[str], other: set[str]) -> bool:
+        """Whether a hard veto lies between any members of the two groups."""
+        return any(self.is_vetoed(x, y) for x in group for y in other)
+
+    def _weight(self, about: Pair) -> float:
+        if about not in self.weights:
+            records = self.component.records
+            self.weights[about] = round(self.scorer.weigh(records[about[0]], records[about[1]]), WEIGHT_DIGITS)
+        return self.weights[about]
+
+    def _is_hopeless(self, about: Pair) -> bool:
+        """Whether the pair would stay below possible even if every field both have agreed."""
+        if about not in self.hopeless:
+            records = self.component.records
+            best = self.scorer.potential(records[about[0]], records[about[1]])
+            self.hopeless[about] = self.scorer.grade(best) == GRADES[-1]
+        return self.hopeless[about]
+
+    def is_against(self, group: set[str], other: set[str]) -> bool:
+        """Whether the mean weight of the cross pairs, hopeless ones left out, is below 0. Replaced records do not count."""
+        pairs = sorted(pair(x, y) for x in self._rooted(group) for y in self._rooted(other))
+        weights = [self._weight(about) for about in pairs if not self._is_hopeless(about)]
+        return sum(weights) < 0
+
+    def _rooted(self, group: set[str]) -> set[str]:
+        return {self.roots[key] for key in group}
+
+    def join(self, group: set[str], other: set[str]) -> None:
+        merged = group | other
+        for key in merged:
+            self.of[key] = merged
+
+    def partition(self) -> tuple[Group, ...]:
+        return tuple(sorted({tuple(sorted(group)) for group in self.of.values()}))
+
+    def is_contested(self, edge: Edge) -> bool:
+        """Whether a rival of either side, at most 3 bits weaker (6 where a veto is the reason), cannot join the other side."""
+        side, other = self.of[edge.a], self.of[edge.b]
+        return self._has_rival(side, other, edge.weight) or self._has_rival(other, side, edge.weight)
+
+    def _has_rival(self, side: set[str], other: set[str], weight: float) -> bool:
+        for key in sorted(side):
+            for rival in self.adjacent.get(key, ()):
+                third = self.of[rival.b if rival.a == key else rival.a]
+                if third is side or third is other or rival.weight < weight - VETO_MARGIN:
+                    continue
+                if self.are_vetoed(third, other):
+                    return True
+                if rival.weight >= weight - MARGIN and (len(third) + len(other) > LARGEST_PERSON or self.is_against(third, other)):
+                    return True
+        return False
+
+
+def _collapse(groups: _Groups) -> list[Edge]:
+    """Join replaced-by chains into their root, newest first, but not across a hard veto; returns the edges refused."""
+    refused = []
+    edges = sorted((e for e in groups.component.edges if e.kind == REPLACED_BY), key=lambda e: e.pair)
+    survivors: dict[str, str] = {}
+    for edge in sorted(edges, key=lambda e: e.time, reverse=True):
+        group, other = groups.of[edge.a], groups.of[edge.b]
+        if group is not other and groups.are_vetoed(group, other):
+            refused.append(edge)
+            continue
+        survivors.setdefault(edge.a, edge.b)
+        if group is not other:
+            groups.join(group, other)
+    for key in groups.roots:
+        groups.roots[key] = _root(key, survivors)
+    return refused
+
+
+def _root(key: str, survivors: Mapping[str, str]) -> str:
+    """The end of the chain of survivors; of a ring its smallest key."""
+    passed = [key]
+    while (key := survivors.get(key, "")) and key not in passed:
+        passed.append(key)
+    return passed[-1] if not key else min(passed[passed.index(key) :])
+
+
+def _apply(groups: _Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[Edge], list[Edge]]:
+    """Merge the two groups of each edge where the rules allow; returns the edges contested and the assertions refused."""
+    contested, refused = [], []
+    for edge in edges:
+        group, other = groups.of[edge.a], groups.of[edge.b]
+        if group is other:
+            continue
+        scored = edge.kind == MATCH
+        if groups.are_vetoed(group, other) or len(group) + len(other) > LARGEST_PERSON:
+            if not scored:
+                refused.append(edge)
+        elif scored and contest and groups.is_contested(edge):
+            contested.append(edge)
+        elif not (scored and groups.is_against(group, other)):
+            groups.join(group, other)
+    return contested, refused
+
+
+def _derive(component: Component, scorer: Scorer) -> Partition:
+    groups = _Groups(component, scorer)
+    groups.start()
+    refused = _collapse(groups)
+    edges = ordered(e for e in component.edges if e.kind != REPLACED_BY)
+    contested, more = _apply(groups, [e for e in edges if e.kind != MATCH or e.grade == CERTAIN], contest=True)
+    certain = groups.partition()
+    _apply(groups, contested + [e for e in edges if e.kind == MATCH and e.grade == PROBABLE], contest=False)
+    probable = groups.partition()
+    _apply(groups, [e for e in edges if e.kind == MATCH and e.grade == POSSIBLE], contest=False)
+    return Partition(certain, probable, groups.partition(), tuple(contested), tuple(refused + more))
+
+
+def connected(keys: Iterable[str], edges: Iterable[Edge]) -> list[Group]:
+    """The connected sets of keys, each sorted, in order."""
+    adjacent: dict[str, set[str]] = {key: set() for key in keys}
+    for edge in edges:
+        adjacent[edge.a].add(edge.b)
+        adjacent[edge.b].add(edge.a)
+    found, left = [], set(adjacent)
+    for key in sorted(adjacent):
+        if key not in left:
+            continue
+        reached, ahead = {key}, [key]
+        while ahead:
+            new = adjacent[ahead.pop()] - reached
+            reached |= new
+            ahead.extend(new)
+        left -= reached
+        found.append(tuple(sorted(reached)))
+    return found
+
+
+def _pieces(component: Component, bound: float) -> tuple[list[Group], list[Edge]]:
+    """The component's pieces of at most 200 records, the bound on match edges raised 3 bits until they fit; the edges left out."""
+    kept: list[Edge] = []
+    left_out: list[Edge] = []
+    for edge in component.edges:
+        (left_out if edge.kind == MATCH and edge.weight < bound else kept).append(edge)
+    pieces: list[Group] = []
+    for piece in connected(component.records, kept):
+        members = set(piece)
+        inside = tuple(e for e in kept if e.a in members)
+        if len(piece) <= LARGEST_COMPONENT or all(e.kind != MATCH for e in inside):
+            pieces.append(piece)
+        else:
+            inner = Component({key: component.records[key] for key in piece}, inside, component.not_same)
+            smaller, more = _pieces(inner, bound + SPLIT_STEP)
+            pieces += smaller
+            left_out += more
+    return pieces, left_out
+
+
+def derive(component: Component, scorer: Scorer) -> Partition:
+    """The persons of a component and the wider groups of lower grades (matching.md 8). One that is not connected is allowed."""
+    pieces, left_out = _pieces(component, scorer.weight_bounds[2])
+    place = {key: number for number, piece in enumerate(pieces) for key in piece}
+    bridges = tuple(sorted((e for e in left_out if place[e.a] != place[e.b]), key=lambda e: e.pair))
+    partitions = []
+    for number, piece in enumerate(pieces):
+        edges = tuple(e for e in component.edges if place[e.a] == number == place[e.b])
+        partitions.append(_derive(Component({key: component.records[key] for key in piece}, edges, component.not_same), scorer))
+    return Partition(
+        certain=tuple(sorted(group for p in partitions for group in p.certain)),
+        probable=tuple(sorted(group for p in partitions for group in p.probable)),
+        possible=tuple(sorted(group for p in partitions for group in p.possible)),
+        contested=tuple(edge for p in partitions for edge in p.contested),
+        refused=tuple(edge for p in partitions for edge in p.refused),
+        bridges=bridges,
+    )

@@ -1,0 +1,294 @@
+"""The weight of a pair under a model, rivals inside it, and its grade (matching.md 5 to 7).
+
+``weigh`` is the hot path; ``score`` gives the waterfall of the same numbers. What a level adds is kept as
+plain factors: 2^w for the match and alpha * 2^w + 1 - alpha for each rival, so that a pair costs a few multiplications.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from math import exp2, log2
+from typing import NamedTuple
+
+from matching import caps as rules
+from matching.caps import Cap
+from matching.comparisons import (
+    CITY,
+    EMAIL,
+    FAMILY,
+    FIELDS,
+    GIVEN,
+    NHS_NUMBER,
+    NHS_WEAK,
+    PHONE,
+    POSTCODE,
+    SAME_AUTHORITY,
+    STREET,
+    Vector,
+    compare,
+)
+from matching.demographics import Demographics
+from matching.model import GRADES, LEAST_COUNT, RIVALS, SHARED_FIELDS, Model, alpha
+
+LEAST_WEIGHT = -30.0
+GREATEST_WEIGHT = 60.0
+WEIGHT_DIGITS = 6
+_VECTORS_KEPT = 50_000
+_TERMS_KEPT = 50_000
+_ONES = (1.0, 1.0, 1.0, 1.0, 1.0)
+
+Factors = tuple[float, float, float, float, float]
+
+
+class Contribution(NamedTuple):
+    """What one field adds: its level, its weight, and how much of that its value's frequency makes."""
+
+    field: str
+    level: int
+    weight: float
+    frequency: float = 0.0
+
+
+class Penalty(NamedTuple):
+    """What one rival takes away (its share of the last term of the weight), <= 0."""
+
+    rival: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A pair's score. ``start`` + contributions + rivals + ``bound`` = ``weight``; ``bound`` is what is cut at the bounds -30 and 60, else rounding."""
+
+    weight: float
+    p: float
+    grade: str
+    vector: Vector
+    start: float
+    contributions: tuple[Contribution, ...]
+    rivals: tuple[Penalty, ...]
+    bound: float
+    caps: tuple[Cap, ...]
+    vetoes: tuple[str, ...]
+    confusion: bool
+
+
+class _Base(NamedTuple):
+    """The product of a vector's factors, those of its terms apart, and the places of the terms."""
+
+    factors: Factors
+    terms: tuple[int, ...]
+
+
+_TERM_PLACES = (GIVEN, FAMILY, CITY, POSTCODE, PHONE, EMAIL, STREET)
+
+
+class Scorer:
+    """Scores pairs under one model. Its memory is a cache only: the same pair always scores the same."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._factors = {
+            field: (_ONES, *(self._of_ratio(field, level.m / level.u) for level in levels)) for field, levels in model.fields.items()
+        }
+        self._start: Factors = (model.lambda_match, *self._sizes())  # type: ignore[assignment]
+        self._has_identifier_fields = any(field.startswith("id:") for field in model.fields)
+        self._term_places = tuple(
+            place for place in _TERM_PLACES if FIELDS[place] in model.fields and FIELDS[place] in model.totals
+        )
+        self._terms: dict[int, dict[str, Factors]] = {place: {} for place in self._term_places}
+        self._bases: dict[Vector, _Base] = {}
+        self.bounds = model.costs.bounds
+        self.weight_bounds = tuple(log2(p / (1 - p)) for p in self.bounds)
+
+    def _sizes(self) -> list[float]:
+        return [self.model.rivals.get(name, 0.0) for name in RIVALS]
+
+    def _of_ratio(self, field: str, ratio: float) -> Factors:
+        """The factors of a level whose m/u is ``ratio``: the match's, then each rival's."""
+        values = [ratio]
+        for name in RIVALS:
+            share = alpha(name, field, self.model.alpha) if name in self.model.rivals else 0.0
+            values.append(share * ratio + 1.0 - share)
+        return tuple(values)  # type: ignore[return-value]
+
+    def _term_factors(self, place: int, value: str) -> Factors:
+        """The factors of agreeing in this very value, from its frequency (matching.md 5, Term frequency)."""
+        known = self._terms[place].get(value)
+        if known is None:
+            known = self._of_ratio(FIELDS[place], self._term_ratio(FIELDS[place], value))
+            if len(self._terms[place]) >= _TERMS_KEPT:
+                self._terms[place].clear()
+            self._terms[place][value] = known
+        return known
+
+    def _term_ratio(self, field: str, value: str) -> float:
+        model = self.model
+        first, second = model.fields[field][0], model.fields[field][1]
+        count, total = model.frequencies.get(field, {}).get(value, 0), model.totals[field]
+        if field in SHARED_FIELDS:
+            frequency = max(first.u, count / total)
+        else:
+            frequency = (max(count, LEAST_COUNT) + model.kappa * first.u) / (total + model.kappa)
+        return max(first.m / frequency, second.m / second.u)
+
+    def _base(self, vector: Vector) -> _Base:
+        """The factors that follow from the vector alone."""
+        known = self._bases.get(vector)
+        if known is not None:
+            return known
+        factors, terms = self._start, []
+        for place, level in enumerate(vector.levels):
+            if level == 1 and place in self._term_places:
+                terms.append(place)
+            elif level and self._counts(place):
+                factors = _product(factors, self._level_factors(FIELDS[place], level))
+        for field, level in vector.extra:
+            factors = _product(factors, self._level_factors(field, level))
+        if len(self._bases) >= _VECTORS_KEPT:
+            self._bases.clear()
+        base = self._bases[vector] = _Base(factors, tuple(terms))
+        return base
+
+    def _counts(self, place: int) -> bool:
+        """Whether the field is evidence: same_authority is not where the model knows each identifier by itself."""
+        return place != SAME_AUTHORITY or not self._has_identifier_fields
+
+    def _level_factors(self, field: str, level: int) -> Factors:
+        levels = self._factors.get(field)
+        return levels[level] if levels else _ONES
+
+    def _agreed(self, place: int, a: Demographics, b: Demographics) -> Factors:
+        """The factors of the rarest value that both records have in this field."""
+        if place in (GIVEN, FAMILY):
+            if len(a.names) == 1 == len(b.names):
+                return self._term_factors(place, a.names[0][place])
+            common = {name[place] for name in a.names} & {name[place] for name in b.names} - {""}
+        else:
+            attribute = _ATTRIBUTES[place]
+            values_a, values_b = getattr(a, attribute), getattr(b, attribute)
+            if len(values_a) == 1 == len(values_b):
+                return self._term_factors(place, values_a[0])
+            common = set(values_a) & set(values_b)
+        return max(self._term_factors(place, value) for value in common)
+
+    def _evidence(self, a: Demographics, b: Demographics) -> tuple[Vector, bool]:
+        """The vector that counts: without the NHS number where it is confused."""
+        vector = compare(a, b)
+        if vector.levels[NHS_NUMBER] == 1 and rules.is_confusion(a, b, vector):
+            return vector.without("nhs_number"), True
+        return vector, False
+
+    def _weight(self, vector: Vector, a: Demographics, b: Demographics) -> float:
+        (match, housemate, twin, namesake, borrowed), terms = self._base(vector)
+        for place in terms:
+            factors = self._agreed(place, a, b)
+            match *= factors[0]
+            housemate *= factors[1]
+            twin *= factors[2]
+            namesake *= factors[3]
+            borrowed *= factors[4]
+        weight = log2(match / (1.0 + housemate + twin + namesake + borrowed))
+        return LEAST_WEIGHT if weight < LEAST_WEIGHT else min(weight, GREATEST_WEIGHT)
+
+    def weigh(self, a: Demographics, b: Demographics) -> float:
+        """The weight of the pair: log2 odds that the two are one person, -30 to 60."""
+        return self._weight(self._evidence(a, b)[0], a, b)
+
+    def potential(self, a: Demographics, b: Demographics) -> float:
+        """The weight that the pair would have if every field both records have agreed."""
+        vector = compare(a, b)
+        best = Vector(tuple([1 if level else 0 for level in vector.levels]), tuple((field, 1) for field, _ in vector.extra))
+        factors = self._start
+        for place, level in enumerate(best.levels):
+            if level and self._counts(place):
+                factors = _product(factors, self._level_factors(FIELDS[place], 1))
+        for field, _ in best.extra:
+            factors = _product(factors, self._level_factors(field, 1))
+        return min(max(log2(factors[0] / (1.0 + sum(factors[1:]))), LEAST_WEIGHT), GREATEST_WEIGHT)
+
+    def probability(self, weight: float) -> float:
+        """The probability of a weight: the model's calibration, else 2^w/(1 + 2^w)."""
+        knots = self.model.calibration
+        if not knots:
+            return 1.0 / (1.0 + exp2(-weight))
+        place = bisect_right(knots, weight, key=lambda knot: knot[0])
+        if place in (0, len(knots)):
+            return knots[min(place, len(knots) - 1)][1]
+        (w0, p0), (w1, p1) = knots[place - 1], knots[place]
+        return p0 + (p1 - p0) * ((weight - w0) / (w1 - w0))
+
+    def grade(self, weight: float) -> str:
+        """The grade that the weight alone reaches (matching.md 7)."""
+        p = self.probability(weight)
+        for grade, bound in zip(GRADES, self.bounds, strict=False):
+            if p >= bound:
+                return grade
+        return GRADES[-1]
+
+    def _contributions(self, vector: Vector, a: Demographics, b: Demographics) -> list[tuple[Contribution, Factors]]:
+        terms = self._base(vector).terms
+        rows = []
+        for place, level in enumerate(vector.levels):
+            if level and self._counts(place) and FIELDS[place] in self.model.fields:
+                plain = self._level_factors(FIELDS[place], level)
+                factors = self._agreed(place, a, b) if place in terms else plain
+                weight = log2(factors[0])
+                rows.append((Contribution(FIELDS[place], level, weight, weight - log2(plain[0])), factors))
+        for field, level in vector.extra:
+            if field in self.model.fields:
+                factors = self._level_factors(field, level)
+                rows.append((Contribution(field, level, log2(factors[0])), factors))
+        return rows
+
+    def score(self, a: Demographics, b: Demographics, *, not_same: bool = False) -> Scored:
+        """The pair's weight, probability and grade with all that made them; ``not_same`` where an assertion forbids it."""
+        vector, confusion = self._evidence(a, b)
+        weight = round(self._weight(vector, a, b), WEIGHT_DIGITS)
+        rows = self._contributions(vector, a, b)
+        products = self._start
+        for _, factors in rows:
+            products = _product(products, factors)
+        against = sum(products[1:])
+        penalty = -log2(1.0 + against)
+        rivals = tuple(
+            Penalty(name, penalty * size / against) for name, size in zip(RIVALS, products[1:], strict=True) if name in self.model.rivals and against
+        )
+        contributions = tuple(row for row, _ in rows)
+        start = log2(self.model.lambda_match)
+        caps = self._caps(vector, a, b, contributions)
+        vetoes = rules.vetoes(a, b) + ((rules.NOT_SAME,) if not_same else ())
+        return Scored(
+            weight=weight,
+            p=self.probability(weight),
+            grade=self._capped(self.grade(weight), caps, bool(vetoes)),
+            vector=vector,
+            start=start,
+            contributions=contributions,
+            rivals=rivals,
+            bound=weight - start - sum(c.weight for c in contributions) - penalty,
+            caps=caps,
+            vetoes=vetoes,
+            confusion=confusion,
+        )
+
+    explain = score
+
+    def _caps(self, vector: Vector, a: Demographics, b: Demographics, contributions: tuple[Contribution, ...]) -> tuple[Cap, ...]:
+        weak = vector.levels[NHS_WEAK] == 1
+        alone = weak and self.grade(self._weight(vector.without("nhs_weak"), a, b)) == GRADES[-1]
+        return rules.caps(a, b, vector, {c.field: c.weight for c in contributions}, alone)
+
+    @staticmethod
+    def _capped(grade: str, caps: tuple[Cap, ...], vetoed: bool) -> str:
+        if vetoed:
+            return GRADES[-1]
+        return max([grade, *(cap.grade for cap in caps)], key=GRADES.index)
+
+
+_ATTRIBUTES = {CITY: "cities", POSTCODE: "postcodes", PHONE: "phones", EMAIL: "emails", STREET: "streets"}
+
+
+def _product(x: Factors, y: Factors) -> Factors:
+    return x[0] * y[0], x[1] * y[1], x[2] * y[2], x[3] * y[3], x[4] * y[4]

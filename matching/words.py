@@ -1,0 +1,51 @@
+"""Word lists of normalisation: titles, placeholders, abbreviations (nhs.md 3, matching.md 2)."""
+
+from __future__ import annotations
+
+TITLES = frozenset(["mr", "mrs", "ms", "miss", "mx", "master", "dr", "doctor", "prof", "professor", "sir", "dame", "lord", "lady", "rev", "revd", "reverend", "fr"])
+
+SUFFIXES = {
+    "jr": "jr", "jnr": "jr", "junior": "jr", "sr": "sr", "snr": "sr", "senior": "sr", "ii": "ii", "iii": "iii", "iv": "iv",
+}
+
+NAME_PLACEHOLDERS = frozenset({
+    "unknown", "unk", "unkn", "unnamed", "not known", "notknown", "nk", "n k", "na", "n a", "none", "null", "nil", "anon", "anonymous",
+    "not given", "not stated", "not available", "no name", "noname", "no surname", "no forename", "no first name", "no last name",
+    "baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "man", "woman", "child", "twin", "triplet",
+    "test", "tester", "testing", "test patient", "patient", "trauma", "major incident", "do not use", "donotuse", "duplicate",
+    "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc",
+})
+
+NEWBORN_WORDS = frozenset({"baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet"})
+"""First tokens that stand for a child without a name: Baby of Alice, Baby Girl, Twin 1."""
+
+ORDINALS = {
+    "1": "1", "one": "1", "i": "1", "a": "1", "2": "2", "two": "2", "ii": "2", "b": "2", "3": "3", "three": "3", "iii": "3", "c": "3",
+}
+
+LEADING_PLACEHOLDERS = frozenset({"unknown", "test", "trauma", "duplicate", "unidentified", "unnamed"})
+"""First tokens that make the whole name a placeholder: Trauma Alpha, Test Patient, Unknown Male."""
+
+STREET_WORDS = {
+    "rd": "road", "str": "street", "av": "avenue", "ave": "avenue", "ln": "lane", "la": "lane", "cl": "close", "dr": "drive",
+    "drv": "drive", "ct": "court", "crt": "court", "cres": "crescent", "cresc": "crescent", "cr": "crescent", "gdn": "gardens",
+    "gdns": "gardens", "gr": "grove", "gro": "grove", "grv": "grove", "pl": "place", "sq": "square", "ter": "terrace",
+    "terr": "terrace", "tce": "terrace", "pk": "park", "pde": "parade", "hse": "house", "ho": "house", "apt": "flat",
+    "apartment": "flat", "flt": "flat", "fl": "flat", "unit": "flat", "bldg": "building", "bldgs": "buildings", "mt": "mount",
+    "hwy": "highway", "cct": "circuit", "wlk": "walk", "gte": "gate", "est": "estate", "cott": "cottage", "cotts": "cottages",
+}
+
+STREET_PLACEHOLDERS = frozenset({
+    "unknown", "not known", "nk", "no fixed abode", "nfa", "none", "na", "n a", "no address", "address unknown", "not stated",
+    "homeless", "hospital", "overseas", "abroad",
+})
+
+POSTCODE_PLACEHOLDERS = frozenset({"kt160pz", "tn377pt", "rh193dz", "gu27xx", "bn112dh"})
+"""The trusts' own postcodes, given where none is known; every ZZ99 is one as well."""
+
+EMAIL_PLACEHOLDERS = frozenset({"none", "noemail", "no email", "unknown", "na", "test", "null", "noreply", "nomail", "notknown", "declined"})
+
+DEFAULT_BIRTH_DATES = frozenset({"19000101", "17530101", "18000101", "99991231"})
+
+STOPPED_NUMBERS = frozenset({str(digit) * 10 for digit in range(10)} | {"0123456789", "9876543210", "1234567890"})
+"""Numbers that pass mod-11 and are nobody's (nhs.md 2)."""
