@@ -1,0 +1,1 @@
+"""Who is asking: what a request carries, as a Principal."""

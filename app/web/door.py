@@ -1,0 +1,88 @@
+"""What the front door needs of the rest of Weald, and what one request carries."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from app.principal import Principal
+from app.search.reach import Reach
+from app.security.principals import Mode
+from app.store.contract import Snapshot, Store
+
+REQUEST_ID = "weald.request_id"
+"""Key of the WSGI environment under which a request's id is kept."""
+
+Environ = dict[str, Any]
+
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+
+
+class Site(Mode, Protocol):
+    """The settings that the front door reads."""
+
+    @property
+    def canonical_base(self) -> str: ...
+
+
+class Services(Protocol):
+    """The part of ``app.services.Services`` that the front door uses."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def settings(self) -> Site: ...
+
+    @property
+    def id_secret(self) -> bytes: ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+
+    def person_members(self, snapshot: Snapshot, patient_ids: Sequence[str], floor: str) -> Reach:
+        """The source patients of the persons that these patients, source or golden, belong to.
+
+        Each link used is graded ``floor`` (certain, probable, possible) or better. A named source patient
+        that exists is always among them, with ``via`` None. ``below_floor`` counts the records that the next
+        lower floor would add, of those that the snapshot's Principal may see.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, as far as an interaction needs it."""
+
+    services: Services
+    environ: Environ
+    principal: Principal
+    base: str
+    lenient: bool = False
+
+    @property
+    def now(self) -> int:
+        """The instant of asking, in microseconds since 1970."""
+        return int(self.services.clock().timestamp() * 1_000_000)
+
+
+def base_url(environ: Environ) -> str:
+    """The service's base URL as the caller reached it."""
+    host = environ.get("HTTP_HOST", "")
+    if not _HOST.fullmatch(host):
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    return f"{environ['wsgi.url_scheme']}://{host}/fhir"
+
+
+def request_id(environ: Environ) -> str:
+    """The caller's X-Request-ID where it is a plain token, else a fresh one; the same at each call."""
+    known: str | None = environ.get(REQUEST_ID)
+    if known is None:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        known = environ[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return known

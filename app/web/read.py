@@ -1,0 +1,77 @@
+"""read and vread (FHIR R4 http.html#read, #vread): the stored bytes of one version."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app.errors import BadRequest, Gone, InvalidValue, NotFound, NotSupported, UnknownType
+from app.search.controls import SUMMARIES
+from app.search.params import PARAMETERS
+from app.search.subsets import subset_body
+from app.store.contract import StoredResource
+from app.web.answers import pretty, resource_response
+from app.web.door import Exchange
+from app.web.negotiation import pairs_from_query
+
+_ALLOWED = ("_elements", "_format", "_pretty", "_summary")
+
+
+def check_type(type_: str) -> None:
+    """Raise UnknownType where the type is not served."""
+    if type_ not in PARAMETERS:
+        raise UnknownType("This type is not served; /fhir/metadata lists the types that are.")
+
+
+def _found(stored: StoredResource | None) -> StoredResource:
+    if stored is None:
+        raise NotFound("No such resource.")
+    if stored.deleted:
+        raise Gone("The resource is deleted; its history still answers.")
+    return stored
+
+
+def read(exchange: Exchange, type_: str, id_: str) -> Response:
+    """GET Type/id: the current version."""
+    check_type(type_)
+    with exchange.services.store.snapshot(exchange.principal) as snapshot:
+        stored = _found(snapshot.resource(type_, id_))
+    return resource_response(exchange.environ, stored, as_asked(exchange, stored))
+
+
+def vread(exchange: Exchange, type_: str, id_: str, version: str) -> Response:
+    """GET Type/id/_history/version: that version."""
+    check_type(type_)
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise NotFound("No such version.")
+    with exchange.services.store.snapshot(exchange.principal) as snapshot:
+        stored = _found(snapshot.version(type_, id_, int(version)))
+    return resource_response(exchange.environ, stored, as_asked(exchange, stored))
+
+
+def as_asked(exchange: Exchange, stored: StoredResource) -> bytes:
+    """The body of a version, or the part of it that ``_summary`` or ``_elements`` ask."""
+    query = exchange.environ.get("QUERY_STRING")
+    if not query:
+        return stored.body
+    asked = dict(pairs_from_query(query))
+    if unknown := next((name for name in asked if name not in _ALLOWED), None):
+        raise NotSupported(f"A read takes {', '.join(_ALLOWED)} only.", expression=unknown if unknown.isidentifier() else None)
+    body = _subset(stored, asked.get("_summary", "false"), asked.get("_elements", ""))
+    return pretty(body) if asked.get("_pretty") == "true" else body
+
+
+def _subset(stored: StoredResource, summary: str, elements: str) -> bytes:
+    if summary not in SUMMARIES or summary == "count":
+        raise InvalidValue("_summary of a read is one of true, text, data, false.", expression="_summary")
+    if elements and summary != "false":
+        raise BadRequest("_summary and _elements exclude each other.", expression="_elements")
+    return body_of(stored, "elements" if elements else summary, tuple(elements.split(",")))
+
+
+def body_of(stored: StoredResource, kind: str, elements: tuple[str, ...] = ()) -> bytes:
+    """The bytes to send of a version: whole (``false``), or the subset of that kind."""
+    if kind == "false":
+        return stored.body
+    if kind == "true" and stored.summary is not None:
+        return stored.summary
+    return subset_body(stored.body, kind, elements)
