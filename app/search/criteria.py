@@ -124,8 +124,10 @@ Criterion: TypeAlias = (
 class SortKey:
     """One ``_sort`` key. Rows lacking the value come last in both directions.
 
-    Several values count as the lowest ascending and the highest descending. The pseudo parameter
-    ``_commit`` (newest commit first when descending) is the default order.
+    Several values count as the lowest ascending and the highest descending: a token by its code, a string
+    by its normalised form, a date by its low ascending and its high descending. Ties go by id, ascending.
+    The pseudo parameter ``_commit`` (newest commit first when descending) is the default order. ``_id`` and
+    ``_lastUpdated`` are the store's own: no entries hold them.
     """
 
     param: str
@@ -137,6 +139,7 @@ class Query:
     """One page of a search. ``after``: sort values and id of the last row of the page before, as the engine gave them.
 
     ``at`` pins a commit number: the answer is as of that commit. ``total`` asks for the number of matches.
+    ``summary``: a match whose summary is kept may come without its body.
     """
 
     type: str
@@ -146,6 +149,7 @@ class Query:
     after: tuple[str | int | None, ...] | None = None
     at: int | None = None
     total: bool = True
+    summary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

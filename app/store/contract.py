@@ -128,7 +128,9 @@ class Snapshot(Protocol):
         """
         ...
 
-    def search(self, query: Query) -> Hits: ...
+    def search(self, query: Query) -> Hits:
+        """One page. PageExpired where ``query.at`` is older than what ``Store.purge`` has dropped."""
+        ...
 
     def explain(self, query: Query) -> list[str]:
         """The engine's own plan lines, for the test that every parameter is answered from an index."""
@@ -158,7 +160,11 @@ class Transaction(Snapshot, Protocol):
     def save(
         self, type: str, id: str, content: Content, entries: Entries, *, custodian: str | None, summary: Content | None = None
     ) -> tuple[StoredResource, bool]:
-        """Save a new version; equal content makes none. Returns the current version and whether it is new."""
+        """Save a new version; equal content makes none. Returns the current version and whether it is new.
+
+        Where the content is equal, other entries or another custodian are still taken over. A change
+        that writes a resource twice makes one version: no two versions of a resource carry one commit.
+        """
         ...
 
     def delete(self, type: str, id: str) -> StoredResource | None:
@@ -215,7 +221,14 @@ class Store(Protocol):
         ...
 
     def dump(self) -> Iterator[tuple[str, str, bytes]]:
-        """Everything durable as (what, key, bytes), ordered: the state two stores are compared by."""
+        """Everything durable as (what, key, bytes), ordered by (what, key): the state two stores are compared by.
+
+        ``blocks``: number of 20 digits -> JSON of the sorted keys, newline, demographics. ``document/<kind>``: key -> JSON of
+        its index values (those there are, names and values sorted), newline, body. ``entries/<type>``: id of a live resource ->
+        JSON of its current entries by kind, sorted (strings without their exact form; ``exact`` has (param, exact)).
+        ``number``: name of a sequence -> its last number. ``resource/<type>``: id/version of 10 digits -> JSON of custodian,
+        deleted, last_updated and whether a summary is kept, newline, summary, newline, body.
+        """
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,33 @@
+"""Bodies on disk: deflated where that pays, and the columns a StoredResource is made from."""
+
+from __future__ import annotations
+
+import zlib
+
+from app.store.contract import StoredResource
+
+_WORTHWHILE = 2048
+_LEVEL = 3
+
+CURRENT = "id, version, last_updated, deleted, custodian, start, deflated, summary, body"
+"""The columns of ``resource``, or of ``past`` joined with it, that ``stored_resource`` takes, in order."""
+
+ResourceRow = tuple[str, int, str, int, str | None, int, int, bytes | None, bytes]
+
+
+def deflate(body: bytes) -> tuple[int, bytes]:
+    """Whether the body was deflated, and what is kept."""
+    if len(body) <= _WORTHWHILE:
+        return 0, body
+    return 1, zlib.compress(body, _LEVEL)
+
+
+def inflate(deflated: int, body: bytes) -> bytes:
+    return zlib.decompress(body) if deflated else body
+
+
+def stored_resource(type: str, row: ResourceRow) -> StoredResource:
+    id, version, last_updated, deleted, custodian, start, deflated, summary, body = row
+    return StoredResource(
+        type, id, version, last_updated, deleted == 1, custodian, start, zlib.decompress(body) if deflated else body, summary
+    )

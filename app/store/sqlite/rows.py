@@ -1,0 +1,137 @@
+"""A resource's search entries as index rows, and those rows packed beside the resource.
+
+The packed rows tell an update which index rows to close, and a search that has found few resources
+what it needs to test and sort them without reading the index again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from app.search.criteria import Entries
+from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
+
+LOWEST, HIGHEST, IS_EXACT = 1, 2, 4
+LAST_UPDATED = "_lastUpdated"
+
+Value = tuple[int, str, int]
+"""Slot, value, mark."""
+Date = tuple[int, int, int, int]
+"""Slot, low, high, mark."""
+MakeSlot = Callable[[int, str, str, str], int]
+"""Kind, parameter and two qualifiers to the slot's number."""
+
+_FEW = 32
+_LEVEL = 3
+_MILLISECOND = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All index rows of one version, and the parameters that have any."""
+
+    values: frozenset[Value]
+    dates: frozenset[Date]
+    params: tuple[str, ...]
+
+
+def microseconds(instant: str) -> int:
+    """An ISO 8601 instant as microseconds since 1970; one without offset is UTC."""
+    moment = datetime.fromisoformat(instant)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def rows_from_entries(entries: Entries, slot: MakeSlot) -> Rows:
+    """The index rows of a resource's entries."""
+    values = [
+        *_marked([(param, slot(TOKEN, param, system, ""), code, 0) for param, system, code in entries.tokens]),
+        *_marked([
+            (param, slot(STRING, param, "", ""), text, IS_EXACT if text == exact else 0) for param, text, exact in entries.strings
+        ]),
+        *_marked([(param, slot(REFERENCE, param, "", ""), target, 0) for param, target in entries.references]),
+        *[(slot(EXACT, param, "", ""), exact, 0) for param, text, exact in entries.strings if text != exact],
+        *[(slot(TYPED, param, system, code), value, 0) for param, system, code, value in entries.typed],
+        *[(slot(TEXT, param, "", ""), text, 0) for param, text in entries.texts],
+    ]
+    params = {entry[0] for kind in _kinds(entries) for entry in kind}
+    return Rows(frozenset(_joined(values)), frozenset(_dates(entries.dates, slot)), tuple(sorted(params)))
+
+
+def _kinds(entries: Entries) -> Iterable[Iterable[tuple[str, ...] | tuple[str, int, int]]]:
+    return (entries.tokens, entries.strings, entries.dates, entries.references, entries.typed, entries.texts)
+
+
+def last_updated_rows(now: str, slot: MakeSlot) -> frozenset[Date]:
+    """The one date row that the store itself adds."""
+    low = microseconds(now)
+    return frozenset({(slot(DATE, LAST_UPDATED, "", ""), low, low + _MILLISECOND, LOWEST | HIGHEST)})
+
+
+def _marked(values: Sequence[tuple[str, int, str, int]]) -> list[Value]:
+    low: dict[str, int] = {}
+    high: dict[str, int] = {}
+    for at, (param, _, value, _) in enumerate(values):
+        if param not in low:
+            low[param] = high[param] = at
+        elif value < values[low[param]][2]:
+            low[param] = at
+        elif value > values[high[param]][2]:
+            high[param] = at
+    return [
+        (slot, value, mark | (LOWEST if low[param] == at else 0) | (HIGHEST if high[param] == at else 0))
+        for at, (param, slot, value, mark) in enumerate(values)
+    ]
+
+
+def _joined(values: Iterable[Value]) -> Iterable[Value]:
+    """One row a slot and value: strings that differ only in their exact form share theirs."""
+    marks: dict[tuple[int, str], int] = {}
+    for slot, value, mark in values:
+        marks[slot, value] = marks.get((slot, value), 0) | mark
+    return ((slot, value, mark) for (slot, value), mark in marks.items())
+
+
+def _dates(dates: Sequence[tuple[str, int, int]], slot: MakeSlot) -> Iterable[Date]:
+    low = {param: at for param, at, _ in sorted(dates, key=lambda date: -date[1])}
+    high = {param: at for param, _, at in sorted(dates, key=lambda date: date[2])}
+    for param, start, end in dates:
+        if param != LAST_UPDATED:
+            mark = (LOWEST if low[param] == start else 0) | (HIGHEST if high[param] == end else 0)
+            yield slot(DATE, param, "", ""), start, end, mark
+
+
+def pack(rows: Rows) -> tuple[bytes, bytes | None]:
+    """The rows as kept beside the resource: those of slots with many values apart, but for the lowest and highest."""
+    sizes = Counter(slot for slot, _, _ in rows.values)
+    many = {slot for slot, size in sizes.items() if size > _FEW}
+    near = [row for row in rows.values if row[0] not in many or row[2] & (LOWEST | HIGHEST)]
+    packed = orjson.dumps([_flat(sorted(near)), _flat(sorted(rows.dates))])
+    if not many:
+        return packed, None
+    far = sorted(row for row in rows.values if row[0] in many)
+    return packed, zlib.compress(orjson.dumps(_flat(far)), _LEVEL)
+
+
+def _flat(rows: Iterable[tuple[int | str, ...]]) -> list[int | str]:
+    return [field for row in rows for field in row]
+
+
+class Packed:
+    """Packed rows opened: what an update compares with, and a search tests and sorts by."""
+
+    __slots__ = ("dates", "values")
+
+    def __init__(self, near: bytes, far: bytes | None = None) -> None:
+        values, dates = orjson.loads(near)
+        if far is not None:
+            values += orjson.loads(zlib.decompress(far))
+        self.values: list[Value] = list(zip(values[::3], values[1::3], values[2::3], strict=True))
+        self.dates: list[Date] = list(zip(dates[::4], dates[1::4], dates[2::4], dates[3::4], strict=True))

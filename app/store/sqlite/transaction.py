@@ -1,0 +1,328 @@
+"""Writing: one SQLite transaction that carries a group of changes, a savepoint each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from struct import pack as packed_struct
+from struct import unpack
+from typing import TypeVar
+
+import orjson
+
+from app.errors import StoreUnavailable, WealdError
+from app.principal import Principal
+from app.search.criteria import Entries
+from app.store.content import Content
+from app.store.contract import Change, Failed, Kind, StoredResource
+from app.store.sqlite.bodies import CURRENT, deflate, stored_resource
+from app.store.sqlite.names import NewNames, index_name, kind_name, param_name, type_name
+from app.store.sqlite.rows import Date, MakeSlot, Packed, Rows, Value, last_updated_rows, pack, rows_from_entries
+from app.store.sqlite.snapshot import SqliteSnapshot
+
+T = TypeVar("T")
+
+_FIRST_PARAM_CHARACTER = 32
+_OPEN_ENTRY = "INSERT INTO entry (slot, value, mark, rid, start) VALUES (?, ?, ?, ?, ?)"
+_OPEN_DATE = "INSERT INTO date (slot, low, high, mark, rid, start) VALUES (?, ?, ?, ?, ?, ?)"
+_CLOSE_ENTRY = "UPDATE entry SET stop = ? WHERE slot = ? AND value = ? AND rid = ? AND stop IS NULL"
+_CLOSE_DATE = "UPDATE date SET stop = ? WHERE slot = ? AND low = ? AND high = ? AND rid = ? AND stop IS NULL"
+_DROP_ENTRY = "DELETE FROM entry WHERE slot = ? AND value = ? AND rid = ? AND start = ?"
+_DROP_DATE = "DELETE FROM date WHERE slot = ? AND low = ? AND high = ? AND rid = ? AND start = ?"
+_INSERT = """
+    INSERT INTO resource (version, start, last_updated, deleted, custodian, digest, rows, more_rows, summary, deflated, body, type, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_UPDATE = """
+    UPDATE resource SET version = ?, start = ?, last_updated = ?, deleted = ?, custodian = ?, digest = ?, rows = ?, more_rows = ?,
+    summary = ?, deflated = ?, body = ? WHERE type = ? AND id = ?"""
+_TO_PAST = """
+    INSERT INTO past (rid, version, start, stop, last_updated, deleted, custodian, rows, more_rows, summary, deflated, body)
+    SELECT rid, version, start, ?, last_updated, deleted, custodian, rows, more_rows, summary, deflated, body
+    FROM resource WHERE rid = ?"""
+_FOR_SAVE = f"SELECT {CURRENT}, rid, digest, rows, more_rows FROM resource WHERE type = ? AND id = ?"
+_NOTHING = Rows(frozenset(), frozenset(), ())
+_HALF = 16
+
+Held = tuple[str, int, str, int, str | None, int, int, bytes | None, bytes, int, bytes, bytes, bytes | None]
+"""The current version as ``_FOR_SAVE`` reads it."""
+
+
+class InNextCommit(Exception):
+    """A change touches a resource that another change of this commit has written: it runs again in the next commit."""
+
+
+def instant(milliseconds: int) -> str:
+    """ISO 8601 in UTC with milliseconds and Z."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+class SqliteTransaction(SqliteSnapshot):
+    """A snapshot that writes. ``now`` and ``commit`` are those that the commit will have."""
+
+    __slots__ = ("_counts", "_indexed", "_new_names", "_own", "dirty", "now", "now_milliseconds")
+
+    def __init__(self, connection: sqlite3.Connection, names: NewNames, principal: Principal, last: int, now: int) -> None:
+        super().__init__(connection, names, principal, last)
+        self._new_names = names
+        self._own: set[int] = set()
+        self._indexed: set[int] = set()
+        self._counts: Counter[str] = Counter()
+        self.dirty = False
+        self._number(last + 1, now)
+
+    def _number(self, commit: int, now: int) -> None:
+        self.commit, self.now_milliseconds, self.now = commit, now, instant(now)
+
+    # a group of changes
+
+    def run_all(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
+        """One caller's changes, all undone where one raises anything but a refusal."""
+        before = self._counts.copy(), self.dirty, self.commit, self.now_milliseconds
+        self._connection.execute("SAVEPOINT caller")
+        try:
+            results = [self._run_once_or_twice(principal, change) for change in changes]
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO caller")
+                self._connection.execute("RELEASE caller")
+            self._new_names.forget()
+            self._counts, self.dirty, commit, now = before
+            self._number(commit, now)
+            raise
+        self._connection.execute("RELEASE caller")
+        return results
+
+    def _run_once_or_twice(self, principal: Principal, change: Change[T]) -> T | Failed:
+        """The change's result, or Failed where it was refused and left nothing."""
+        self.principal = principal
+        try:
+            return self._run(change)
+        except InNextCommit:
+            self._close_commit()
+            self._number(self.commit + 1, self.now_milliseconds + 1)
+            return self._run(change)
+
+    def _run(self, change: Change[T]) -> T | Failed:
+        before, dirty = self._counts.copy(), self.dirty
+        self._own = set()
+        self._connection.execute("SAVEPOINT change")
+        try:
+            result: T | Failed = change(self)
+        except StoreUnavailable:
+            raise
+        except (WealdError, InNextCommit) as refusal:
+            self._connection.execute("ROLLBACK TO change")
+            self._connection.execute("RELEASE change")
+            self._new_names.forget()
+            self._counts, self.dirty = before, dirty
+            if isinstance(refusal, InNextCommit):
+                raise
+            return Failed(refusal)
+        self._connection.execute("RELEASE change")
+        return result
+
+    def _close_commit(self) -> None:
+        self._connection.execute("INSERT INTO commits VALUES (?, ?)", (self.commit, self.now_milliseconds))
+
+    def finish(self) -> None:
+        """Write what the commit itself adds."""
+        self._close_commit()
+        self._connection.executemany(
+            "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            [(name, count) for name, count in self._counts.items() if count],
+        )
+
+    def _make_name(self, text: str) -> int:
+        return self._new_names.make_name(self._connection, text)
+
+    # documents
+
+    def put(self, kind: Kind, key: str, body: bytes, index: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.dirty = True
+        number = self._make_name(kind_name(kind.name))
+        wanted = self._index_rows(kind, index or {})
+        held = self._connection.execute("SELECT indexes FROM document WHERE kind = ? AND key = ?", (number, key)).fetchone()
+        values = (orjson.dumps(sorted(wanted)), *deflate(body), number, key)
+        if held is None:
+            self._counts[kind_name(kind.name)] += 1
+            self._connection.execute("INSERT INTO document (indexes, deflated, body, kind, key) VALUES (?, ?, ?, ?, ?)", values)
+            self._add_index(key, wanted)
+            return
+        self._connection.execute("UPDATE document SET indexes = ?, deflated = ?, body = ? WHERE kind = ? AND key = ?", values)
+        if held[0] != values[0]:
+            had = _index_rows_held(held[0])
+            self._drop_index(key, had - wanted)
+            self._add_index(key, wanted - had)
+
+    def _index_rows(self, kind: Kind, index: Mapping[str, Sequence[str]]) -> set[tuple[int, str]]:
+        if unknown := index.keys() - set(kind.indexes):
+            raise ValueError(f"{kind.name} has no index {sorted(unknown)}")
+        return {(self._make_name(index_name(kind.name, name)), value) for name, values in index.items() for value in values}
+
+    def _add_index(self, key: str, rows: Iterable[tuple[int, str]]) -> None:
+        self._connection.executemany("INSERT INTO document_index VALUES (?, ?, ?)", [(*row, key) for row in rows])
+
+    def _drop_index(self, key: str, rows: Iterable[tuple[int, str]]) -> None:
+        self._connection.executemany(
+            "DELETE FROM document_index WHERE slot = ? AND value = ? AND key = ?", [(*row, key) for row in rows]
+        )
+
+    def remove(self, kind: Kind, key: str) -> None:
+        given = (self._name(kind_name(kind.name)), key)
+        held = self._connection.execute("DELETE FROM document WHERE kind = ? AND key = ? RETURNING indexes", given).fetchone()
+        if held is not None:
+            self.dirty = True
+            self._counts[kind_name(kind.name)] -= 1
+            self._drop_index(key, _index_rows_held(held[0]))
+
+    def next_number(self, name: str) -> int:
+        self.dirty = True
+        sql = "INSERT INTO number VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+        return int(self._connection.execute(sql, (name,)).fetchone()[0])
+
+    # blocks
+
+    def put_blocks(self, number: int, keys: Sequence[int], demographics: bytes) -> None:
+        self.dirty = True
+        held, wanted = self._blocks(number), set(keys)
+        self._connection.executemany("DELETE FROM block WHERE key = ? AND number = ?", [(key, number) for key in held - wanted])
+        self._connection.executemany("INSERT INTO block VALUES (?, ?)", [(key, number) for key in sorted(wanted - held)])
+        self._connection.execute(
+            "INSERT OR REPLACE INTO demographics VALUES (?, ?, ?)",
+            (number, packed_struct(f"<{len(wanted)}q", *sorted(wanted)), demographics),
+        )
+
+    def remove_blocks(self, number: int) -> None:
+        held = self._blocks(number)
+        self._connection.executemany("DELETE FROM block WHERE key = ? AND number = ?", [(key, number) for key in held])
+        if self._connection.execute("DELETE FROM demographics WHERE number = ?", (number,)).rowcount:
+            self.dirty = True
+
+    def _blocks(self, number: int) -> set[int]:
+        row = self._connection.execute("SELECT keys FROM demographics WHERE number = ?", (number,)).fetchone()
+        return set(unpack(f"<{len(row[0]) // 8}q", row[0])) if row else set()
+
+    # resources
+
+    def save(
+        self, type: str, id: str, content: Content, entries: Entries, *, custodian: str | None, summary: Content | None = None
+    ) -> tuple[StoredResource, bool]:
+        type_number = self._make_name(type_name(type))
+        held = self._connection.execute(_FOR_SAVE, (type_number, id)).fetchone()
+        digest = _digest(content, summary, entries, custodian)
+        if held is not None and held[10] == digest and not held[3]:
+            return stored_resource(type, held[:9]), False
+        rows = rows_from_entries(entries, self._slot_of(type))
+        if held is not None and not held[3] and held[10][:_HALF] == digest[:_HALF]:
+            return self._reindex(type, held, rows, digest, custodian), False
+        version, replaces = self._next_version(held)
+        body = content.stamped(version, self.now)
+        stored = StoredResource(
+            type, id, version, self.now, False, custodian, self.commit, body, summary.stamped(version, self.now) if summary else None
+        )
+        self._store(stored, held, replaces, rows, digest)
+        return stored, True
+
+    def delete(self, type: str, id: str) -> StoredResource | None:
+        held = self._connection.execute(_FOR_SAVE, (self._name(type_name(type)), id)).fetchone()
+        if held is None or held[3]:
+            return None
+        version, replaces = self._next_version(held)
+        stored = StoredResource(type, id, version, self.now, True, held[4], self.commit, b"")
+        self._store(stored, held, replaces, _NOTHING, b"")
+        return stored
+
+    def _next_version(self, held: Held | None) -> tuple[int, bool]:
+        """The number of the version to write, and whether it replaces one that this change itself has written."""
+        if held is None:
+            return 1, False
+        if held[5] != self.commit:
+            return held[1] + 1, False
+        if held[9] not in self._own:
+            raise InNextCommit
+        return held[1], True
+
+    def _store(self, stored: StoredResource, held: Held | None, replaces: bool, rows: Rows, digest: bytes) -> None:
+        """Write a version: the one it follows goes to the past, or is overwritten where this same change wrote it."""
+        self.dirty = True
+        type_number = self._make_name(type_name(stored.type))
+        if not stored.deleted:
+            rows = Rows(rows.values, rows.dates | last_updated_rows(self.now, self._slot_of(stored.type)), rows.params)
+        near, far = pack(rows)
+        columns = (
+            stored.version, stored.commit, stored.last_updated, stored.deleted, stored.custodian, digest, near, far,
+            stored.summary, *deflate(stored.body), type_number, stored.id,
+        )  # fmt: skip
+        if held is None:
+            rid = int(self._connection.execute(_INSERT, columns).lastrowid or 0)
+        else:
+            rid = held[9]
+            if not replaces:
+                self._connection.execute(_TO_PAST, (self.commit, rid))
+                self._connection.execute("UPDATE lifetime SET stop = ? WHERE rid = ? AND start = ?", (self.commit, rid, held[5]))
+            self._connection.execute(_UPDATE, columns)
+            if held[4] != stored.custodian:
+                self._connection.execute("UPDATE lifetime SET custodian = ? WHERE rid = ?", (stored.custodian, rid))
+        self._connection.execute(
+            "INSERT OR REPLACE INTO lifetime VALUES (?, ?, NULL, ?, ?, ?, ?, ?)",
+            (rid, self.commit, type_number, stored.version, stored.deleted, stored.custodian, self._present(stored.type, rows)),
+        )
+        self._reopen(rid, held, rows)
+        self._own.add(rid)
+        self._counts[type_name(stored.type)] += (not stored.deleted) - (held is not None and not held[3])
+
+    def _reindex(self, type: str, held: Held, rows: Rows, digest: bytes, custodian: str | None) -> StoredResource:
+        """Give the current version other entries or another custodian, without a new version."""
+        self.dirty = True
+        rows = Rows(rows.values, rows.dates | last_updated_rows(held[2], self._slot_of(type)), rows.params)
+        self._connection.execute(
+            "UPDATE resource SET digest = ?, rows = ?, more_rows = ?, custodian = ? WHERE rid = ?", (digest, *pack(rows), custodian, held[9])
+        )
+        self._connection.execute("UPDATE lifetime SET custodian = ? WHERE rid = ?", (custodian, held[9]))
+        self._connection.execute(
+            "UPDATE lifetime SET present = ? WHERE rid = ? AND stop IS NULL", (self._present(type, rows), held[9])
+        )
+        self._reopen(held[9], held, rows)
+        return stored_resource(type, (*held[:4], custodian, *held[5:9]))
+
+    def _slot_of(self, type: str) -> MakeSlot:
+        make, connection = self._new_names.make_slot, self._connection
+        return lambda kind, param, a, b: make(connection, (type, param, kind, a, b))
+
+    def _present(self, type: str, rows: Rows) -> str:
+        return "".join(chr(_FIRST_PARAM_CHARACTER + self._make_name(param_name(type, param))) for param in rows.params)
+
+    def _reopen(self, rid: int, held: Held | None, rows: Rows) -> None:
+        """Close the index rows that no longer hold and open those that are new."""
+        had = Packed(held[11], held[12]) if held else Packed(pack(_NOTHING)[0])
+        values, dates = frozenset(had.values), frozenset(had.dates)
+        self._close(rid, values - rows.values, dates - rows.dates)
+        run, commit = self._connection.executemany, self.commit
+        run(_OPEN_ENTRY, [(*row, rid, commit) for row in sorted(rows.values - values)])
+        run(_OPEN_DATE, [(*row, rid, commit) for row in rows.dates - dates])
+        self._indexed.add(rid)
+
+    def _close(self, rid: int, values: Iterable[Value], dates: Iterable[Date]) -> None:
+        run, commit = self._connection.executemany, self.commit
+        if rid in self._indexed:
+            run(_DROP_ENTRY, [(slot, value, rid, commit) for slot, value, _ in values])
+            run(_DROP_DATE, [(slot, low, high, rid, commit) for slot, low, high, _ in dates])
+        run(_CLOSE_ENTRY, [(commit, slot, value, rid) for slot, value, _ in values])
+        run(_CLOSE_DATE, [(commit, slot, low, high, rid) for slot, low, high, _ in dates])
+
+
+def _digest(content: Content, summary: Content | None, entries: Entries, custodian: str | None) -> bytes:
+    """What was saved, in two halves: the bytes, and how they are found."""
+    parts = (content.head, content.tail, *((summary.head, summary.tail) if summary else ()))
+    hashed = blake2b(b"".join(b"%d:" % len(part) for part in parts), digest_size=_HALF)
+    for part in parts:
+        hashed.update(part)
+    return hashed.digest() + blake2b(orjson.dumps([entries, custodian]), digest_size=_HALF).digest()
+
+
+def _index_rows_held(packed: bytes) -> set[tuple[int, str]]:
+    return {(slot, value) for slot, value in orjson.loads(packed)}
