@@ -29,6 +29,10 @@ class Source:
 
     ``authorities`` maps the namespace (CX.4.1, issuer of Patient ID) or universal id that this
     source sends, upper case, to an Authority; ``default_authority`` serves where none is sent.
+
+    ``code_maps`` gives, by field of mappers.facts, the (system, code, display) of each code that the source sends,
+    upper case. ``death_dispositions`` are the PV1-36 codes by which a discharge says that the patient died, at the
+    time of PV1-45 if ``death_time_from_discharge``. ``tolerate_utf8`` reads UTF-8 declared as 8859/x, with a flag.
     """
 
     code: str
@@ -46,6 +50,10 @@ class Source:
     accession_system: str | None = None
     study_id_system: str | None = None
     wado_base: str | None = None
+    code_maps: Mapping[str, Mapping[str, tuple[str, str, str]]] = field(default_factory=dict)
+    death_dispositions: frozenset[str] = frozenset()
+    death_time_from_discharge: bool = False
+    tolerate_utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-CLASS_RANK = {"H": 0, "O": 1, "V": 2, "D": 3}
-"""Demographic > visit > order or result > DICOM header (design.md, Identity)."""
+CLASS_RANK = {"P": -1, "H": 0, "O": 1, "V": 2, "D": 3}
+"""Demographic > visit > order or result > DICOM header (design.md, Identity).
+
+P is provisional: the PID of a merge, link or unlink. It serves only while a record has no other message, so that a
+known survivor keeps its demographics and an unknown one is created from the PID, in whichever order they arrive.
+"""
 
 
 class Stamp(NamedTuple):
@@ -59,12 +63,16 @@ class IdentifierFact:
 class Assertion:
     """One field's value as one message gives it; ``value`` None says the sender deleted it.
 
-    Fields and their JSON values are FHIR-shaped: ``name`` list[HumanName], ``birthDate`` {"value", "time"?,
-    "quality"?}, ``gender`` {"value", "raw"}, ``address`` list[Address], ``telecom.home`` and ``telecom.work``
-    list[ContactPoint], ``deceased`` {"boolean"} or {"dateTime"}, ``maritalStatus``, ``communication``,
-    ``generalPractitioner``, ``contact``, ``multipleBirth``, ``ethnicCategory``, ``religion``, ``birthPlace``,
-    ``citizenship``, ``nhsNumber`` {"value", "status"}, ``pseudo`` bool, ``restricted`` bool,
-    ``mothersMaidenName`` list[HumanName].
+    Fields and their JSON values are FHIR-shaped; a dotted name is a snapshot of its own beside its base field:
+    ``name``, ``name.alias`` list[HumanName]; ``birthDate`` {"value", "time"?, "quality"?} (quality "default",
+    "estimated", or "" where the sender says neither; absent where it does not say); ``gender`` {"value", "raw"};
+    ``address`` list[Address]; ``telecom.home``, ``telecom.work``, ``telecom.other`` list[ContactPoint]; ``deceased``
+    and ``deceased.<visit>`` {"boolean"} or {"dateTime"}; ``maritalStatus``, ``religion``, ``ethnicCategory``,
+    ``citizenship``, ``language`` CodeableConcept; ``birthPlace`` str; ``multipleBirth`` {"integer"} or {"boolean"};
+    ``generalPractitioner.practice``, ``generalPractitioner.practitioner`` list[Reference]; ``contact``
+    list[Patient.contact]; ``nhsNumber`` {"value", "labelled"} (made from the identifiers where not given);
+    ``mothersMaidenName`` list[HumanName]; ``pseudo``, ``restricted``, ``alias``, ``addressDefault`` bool; ``consent``
+    and ``reliability`` raw codes.
     """
 
     field: str

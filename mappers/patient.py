@@ -1,0 +1,339 @@
+"""The state of a source patient: a join-semilattice of everything its feeds and archives said.
+
+``apply`` is commutative, associative and idempotent: any permutation or duplication of the same messages gives the
+same bytes (hl7v2.md, State is a fold). Per field and source the greatest Stamp stands; past names, addresses and
+telecoms are kept, bounded, by the newest time at which they were said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from mappers import nhs_number
+from mappers.context import NHS_NUMBER
+from mappers.facts import CLASS_RANK, IdentifierFact, PatientFacts, Stamp
+
+PROVISIONAL = CLASS_RANK["P"]
+HEADER = CLASS_RANK["H"]
+DEMOGRAPHIC = CLASS_RANK["D"]
+HISTORY = {"name": 4, "address": 6, "telecom": 6}
+"""How many past and current values are kept of each repeating field (matching.md 2, History)."""
+
+_HISTORY_OF = {
+    "name": "name", "name.alias": "name", "address": "address",
+    "telecom.home": "telecom", "telecom.work": "telecom", "telecom.other": "telecom",
+}  # fmt: skip
+_CONTENT = {"name": ("family", "given", "suffix", "text"), "address": ("line", "city", "postalCode", "text"), "telecom": ("system", "value")}
+_VERSION = 1
+
+
+class Said(NamedTuple):
+    """A value and the stamp under which it was said."""
+
+    stamp: Stamp
+    value: Any
+
+
+class _First(NamedTuple):
+    """The earliest message of a kind: its time and identity, and whether it was of a pseudo person (PID-31)."""
+
+    event_time: str
+    content_hash: str
+    pseudo: bool
+
+
+Entries = dict[str, Said]
+"""By source."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldIdentifier:
+    """An identifier of the record and the newest time at which it was said; ``ended`` by deletion or period."""
+
+    fact: IdentifierFact
+    event_time: str
+    ended: bool
+
+
+def _greater(a: Said | None, b: Said) -> Said:
+    """The one with the greater stamp; of equal stamps the greater value, so that order never decides."""
+    if a is None or a.stamp < b.stamp:
+        return b
+    return a if a.stamp > b.stamp or orjson.dumps(a.value) >= orjson.dumps(b.value) else b
+
+
+class PatientState:
+    """All that was said of one record. Immutable: ``apply`` and ``merge`` give another."""
+
+    __slots__ = ("_fields", "_first", "_history", "_identifiers", "_real", "_view")
+
+    def __init__(
+        self, fields: dict[str, Entries], history: dict[str, Entries], identifiers: dict[str, Entries], first: dict[str, _First]
+    ) -> None:
+        self._fields = fields
+        self._history = history
+        self._identifiers = identifiers
+        self._first = first
+        self._view: dict[str, Said] | None = None
+        self._real: bool | None = None
+
+    @classmethod
+    def empty(cls) -> PatientState:
+        """The state of a record of which nothing was said."""
+        return cls({}, {}, {}, {})
+
+    def apply(self, facts: PatientFacts, stamp: Stamp) -> PatientState:
+        """The state with one message's facts folded in."""
+        other = _state_of(facts, stamp)
+        return other if not (self._fields or self._identifiers) else self.merge(other)
+
+    def merge(self, other: PatientState) -> PatientState:
+        """The join of two states."""
+        return PatientState(
+            _joined(self._fields, other._fields),
+            {group: _newest(entries, group) for group, entries in _joined(self._history, other._history).items()},
+            _joined(self._identifiers, other._identifiers),
+            {kind: min(f for f in (self._first.get(kind), other._first.get(kind)) if f) for kind in self._first | other._first},
+        )
+
+    def to_json(self) -> bytes:
+        """Canonical bytes: equal states give equal bytes."""
+        groups = (self._fields, self._history, self._identifiers)
+        stamps = sorted({said.stamp for group in groups for entries in group.values() for said in entries.values()})
+        place = {stamp: number for number, stamp in enumerate(stamps)}
+        packed = [
+            {key: {inner: [place[s.stamp], s.value] for inner, s in sorted(entries.items())} for key, entries in sorted(group.items())}
+            for group in groups
+        ]
+        first = {kind: tuple(f) for kind, f in sorted(self._first.items())}
+        return orjson.dumps([_VERSION, [tuple(stamp) for stamp in stamps], *packed, first])
+
+    @classmethod
+    def from_json(cls, body: bytes) -> PatientState:
+        """The state that ``to_json`` wrote."""
+        _, stamps, fields, history, identifiers, first = orjson.loads(body)
+        table = [Stamp(*stamp) for stamp in stamps]
+        return cls(
+            _unpacked(fields, table), _unpacked(history, table), _unpacked(identifiers, table), {k: _First(*v) for k, v in first.items()}
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PatientState) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def served(self) -> dict[str, Said]:
+        """Field winners: of each field the greatest stamp among the sources that have not deleted it."""
+        if self._view is None:
+            self._view = {f: said for f, entries in self._fields.items() if (said := self._winner(f, entries)) is not None}
+        return self._view
+
+    def value(self, field: str) -> Any:
+        """The winner's value of a field, None where there is none."""
+        said = self.served().get(field)
+        return None if said is None else said.value
+
+    def said(self, field: str) -> Iterator[tuple[str, Said]]:
+        """(source, value) of a field, deletions included."""
+        return iter(self._fields.get(field, {}).items())
+
+    def same_values(self, other: PatientState) -> bool:
+        """Whether both would be served alike, whoever said it and when."""
+        return self.content() == other.content()
+
+    def content(self) -> dict[str, Any]:
+        """What is served, without stamps: field values, identifiers with their period and use, pseudo, restricted."""
+        values: dict[str, Any] = {field: said.value for field, said in self.served().items()}
+        values[""] = {held.fact.key: (held.fact, held.ended) for held in self.identifiers()}
+        values["pseudo"] = self.pseudo
+        values["flags"] = self.flags()
+        return values
+
+    @property
+    def real(self) -> bool:
+        """Whether any message but a merge, link or DICOM header spoke of the record."""
+        if self._real is None:
+            self._real = any(s.stamp.rank > HEADER for entries in self._fields.values() for s in entries.values())
+        return self._real
+
+    def _winner(self, field: str, entries: Entries) -> Said | None:
+        live = [s for s in entries.values() if s.value is not None]
+        strong = [s for s in live if s.stamp.rank > HEADER]
+        if not strong:
+            # A known record takes identifiers from the PID of a merge or link, but no demographics.
+            taken = not self.real or field.startswith("nhs")
+            provisional = [s for s in live if s.stamp.rank == PROVISIONAL] if taken else []
+            strong = provisional or [s for s in live if s.stamp.rank == HEADER]
+        if len(strong) < 2:
+            return strong[0] if strong else None
+        if field.startswith("deceased"):
+            strong = [s for s in strong if s.value != {"boolean": False}] or strong
+        return max(strong, key=_strength)
+
+    def history(self, group: str) -> list[Said]:
+        """Values ever said of "name", "address" or "telecom", newest first, ties by value."""
+        found = self._history.get(group, {})
+        return [said for _, said in sorted(found.items(), key=_age, reverse=True)]
+
+    def identifiers(self) -> list[HeldIdentifier]:
+        """The identifiers by key. One held by several sources is as the newest said that has not ended it."""
+        found = []
+        for key, entries in sorted(self._identifiers.items()):
+            system, _, value = key.partition("|")
+            if value:
+                said = max(self._identifier_said(system, entries), key=lambda i: (not i.ended, i.event_time, orjson.dumps(i.fact.end)))
+                found.append(said)
+        return found
+
+    def _identifier_said(self, system: str, entries: Entries) -> Iterator[HeldIdentifier]:
+        deletions = self._identifiers.get(f"{system}|", {})
+        for source, said in entries.items():
+            fact = IdentifierFact(system, **said.value)
+            deletion = deletions.get(source)
+            ended = fact.ended or (deletion is not None and deletion.stamp > said.stamp)
+            yield HeldIdentifier(fact, said.stamp.event_time, ended)
+
+    def nhs_number(self) -> HeldIdentifier | None:
+        """The one live NHS number: the field winner, unless it has ended."""
+        winner = self.value("nhsNumber")
+        if winner is None:
+            return None
+        held = next((i for i in self.identifiers() if i.fact.system == NHS_NUMBER and i.fact.value == winner["value"]), None)
+        return held if held is not None and not held.ended else None
+
+    def former_nhs_numbers(self) -> list[str]:
+        """NHS numbers held but not live: searchable, never evidence, never shown as the number (hl7v2.md 2, PID-3 NH)."""
+        live = self.nhs_number()
+        return [i.fact.value for i in self.identifiers() if i.fact.system == NHS_NUMBER and (live is None or i.fact.value != live.fact.value)]
+
+    def nhs_status(self, number: str) -> str | None:
+        """The verification status last sent with that number."""
+        status: str | None = self.value(f"nhsStatus.{number}")
+        return status
+
+    @property
+    def pseudo(self) -> bool:
+        """Whether it is a pseudo person: so at first, and never since called a full one (hl7v2.md 2, PID-31)."""
+        first = self._first.get("message") or self._first.get("header")
+        return first is not None and first.pseudo and "promoted" not in self._first
+
+    @property
+    def first_event_time(self) -> str:
+        """The event time of the earliest message, "" where there is none."""
+        return min((f.event_time for kind, f in self._first.items() if kind != "promoted"), default="")
+
+    @property
+    def header_only(self) -> bool:
+        """Whether the record is known from DICOM headers alone."""
+        return self._first.keys() == {"header"}
+
+    def flags(self) -> list[str]:
+        """Coded findings: those of each source's last message, and those of the state as a whole."""
+        found = {flag for _, said in self.said("flags") for flag in said.value or () if not (self.real and said.stamp.rank == PROVISIONAL)}
+        if len({i.fact.value for i in self.identifiers() if i.fact.system == NHS_NUMBER and not i.ended}) > 1:
+            found.add("nhs-number-conflict")
+        if not self.pseudo and any(said.value for _, said in self.said("pseudo")):
+            found.add("pseudo-refused")
+        return sorted(found)
+
+
+def _joined(a: dict[str, Entries], b: dict[str, Entries]) -> dict[str, Entries]:
+    """The join of two groups, entry by entry."""
+    joined = dict(a)
+    for key, entries in b.items():
+        mine = joined.get(key)
+        joined[key] = entries if mine is None else {**mine, **{inner: _greater(mine.get(inner), s) for inner, s in entries.items()}}
+    return joined
+
+
+def _age(entry: tuple[str, Said]) -> tuple[str, str]:
+    return entry[1].stamp.event_time, entry[0]
+
+
+def _strength(said: Said) -> tuple[Stamp, bytes]:
+    return said.stamp, orjson.dumps(said.value)
+
+
+def _newest(entries: Entries, group: str) -> Entries:
+    limit = HISTORY[group]
+    return entries if len(entries) <= limit else dict(sorted(entries.items(), key=_age)[-limit:])
+
+
+def _unpacked(group: Mapping[str, Mapping[str, tuple[int, Any]]], table: list[Stamp]) -> dict[str, Entries]:
+    return {key: {inner: Said(table[n], value) for inner, (n, value) in entries.items()} for key, entries in group.items()}
+
+
+def _state_of(facts: PatientFacts, stamp: Stamp) -> PatientState:
+    """The state after this one message."""
+    source, fields, history = stamp.source, dict[str, Entries](), dict[str, Entries]()
+    timed = stamp._replace(rank=0)
+    for field, value in _said(facts):
+        rank = DEMOGRAPHIC if field.startswith("deceased") and stamp.rank > HEADER else stamp.rank
+        fields[field] = {source: Said(stamp if rank == stamp.rank else stamp._replace(rank=rank), value)}
+        group = _HISTORY_OF.get(field)
+        if group is not None and value and stamp.rank != PROVISIONAL:
+            entries = history.setdefault(group, {})
+            entries.update({key: _greater(entries.get(key), Said(timed, item)) for item in value if (key := _content_key(group, item))})
+    history = {group: _newest(entries, group) for group, entries in history.items()}
+    identifiers = {f.key: {source: Said(timed, _attributes(f))} for f in facts.identifiers}
+    return PatientState(fields, history, identifiers, _first(facts, stamp))
+
+
+def _said(facts: PatientFacts) -> Iterator[tuple[str, Any]]:
+    """(field, value) of every assertion, and what follows from the identifiers."""
+    given = False
+    for assertion in facts.assertions:
+        given = given or assertion.field == "nhsNumber"
+        if assertion.field == "birthDate" and assertion.value:
+            yield from _birth_date(assertion.value)
+        else:
+            yield assertion.field, assertion.value
+    numbers = [f for f in facts.identifiers if f.system == NHS_NUMBER and f.value and not f.ended]
+    for fact in numbers:
+        if fact.status is not None:
+            yield f"nhsStatus.{fact.value}", fact.status
+    if numbers and not given:
+        best = min(numbers, key=lambda f: (f.use == "old", f.status != "01", not nhs_number.passes(f.value), f.value))
+        yield "nhsNumber", {"value": best.value, "labelled": best.labelled}
+    yield "flags", list(facts.flags)
+
+
+def _birth_date(value: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """The date, and apart from it the quality last said of this very date."""
+    yield "birthDate", {key: part for key, part in value.items() if key != "quality"}
+    if "quality" in value:
+        yield f"birthDateQuality.{value['value']}", value["quality"]
+
+
+def _content_key(group: str, item: Mapping[str, Any]) -> str:
+    """The identity of a past value: what of it is a name, address or number, not its use or period."""
+    content = [item.get(key) for key in _CONTENT[group]]
+    return orjson.dumps(content).decode() if any(content) else ""
+
+
+def _attributes(fact: IdentifierFact) -> dict[str, Any]:
+    """The parts of a fact that differ from the default; its system is in the key."""
+    found: dict[str, Any] = {"value": fact.value, "owner": fact.owner}
+    if fact.type_code != "MR":
+        found["type_code"] = fact.type_code
+    found.update({name: value for name in ("use", "start", "end") if (value := getattr(fact, name)) is not None})
+    found.update({name: True for name in ("assumed", "ended") if getattr(fact, name)})
+    if not fact.labelled:
+        found["labelled"] = False
+    return found
+
+
+def _first(facts: PatientFacts, stamp: Stamp) -> dict[str, _First]:
+    if stamp.rank == PROVISIONAL:
+        return {"provisional": _First(stamp.event_time, stamp.content_hash, False)}
+    said = next((a for a in facts.assertions if a.field == "pseudo"), None)
+    first = _First(stamp.event_time, stamp.content_hash, said is not None and said.value is True)
+    found = {"header" if stamp.rank == HEADER else "message": first}
+    if said is not None and said.value is not True and stamp.rank > HEADER:
+        found["promoted"] = first
+    return found
