@@ -202,7 +202,7 @@ def _walk(found: Found, node: Node, element: dict[str, Any]) -> None:
         if child is None or value is None:
             continue
         for each in value if type(value) is list else (value,):
-            if each is None:
+            if each is None or each == "":
                 continue
             for emit, param, where in child.emits:
                 emit(found, param, each, where)

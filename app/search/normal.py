@@ -19,9 +19,9 @@ OID = "urn:oid:"
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "\u0131": "i"} | dict.fromkeys("'\u2019\u02bc."))
 _GAPS = re.compile("[\\s\\-\u2010-\u2014]+")
-_PHONE = re.compile(r"[+\d][\d\s().\-/]*")
+_PHONE = re.compile(r"[+(\d][\d\s().\-/]*")
 _NOT_DIGITS = re.compile(r"\D+")
-_UK = re.compile(r"(?:\+|00)44\s*(?:\(0\)|0)?")
+_UK = re.compile(r"^\(?(?:\+|00)44\)?\s*(?:\(0\)|0)?")
 
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
