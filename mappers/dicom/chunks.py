@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -75,7 +74,7 @@ def _shared_back(packed: Mapping[str, Any], count: int) -> list[Attributes]:
 
 def _same(values: list[Any]) -> Any:
     """The list, or its one value where all are the same."""
-    return values if any([value != values[0] for value in values]) else {"all": values[0]}
+    return values if values.count(values[0]) < len(values) else {"all": values[0]}
 
 
 def _same_back(packed: Any, count: int) -> list[Any]:
@@ -101,8 +100,15 @@ def _column_back(packed: Any, count: int) -> list[Any]:
 
 
 def _uids(uids: list[str]) -> list[str]:
-    prefix = os.path.commonprefix(uids)
+    prefix = _common_prefix(min(uids), max(uids))
     return [prefix, "\n".join([uid[len(prefix) :] for uid in uids])]
+
+
+def _common_prefix(first: str, last: str) -> str:
+    for place, (one, other) in enumerate(zip(first, last, strict=False)):
+        if one != other:
+            return first[:place]
+    return first
 
 
 def _uids_back(packed: list[str]) -> list[str]:

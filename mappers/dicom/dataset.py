@@ -6,13 +6,13 @@ judges that both ways give equal facts.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
-from struct import error as StructError
 from threading import Lock
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -24,8 +24,8 @@ from pydicom.sr._snomed_dict import mapping as snomed_mapping
 from pydicom.uid import UID
 
 from mappers.context import MappingContext
-from mappers.dicom.errors import DicomOverLimit, NotDicom
 from mappers.dicom.dicom_json import facts_from_json
+from mappers.dicom.errors import DicomOverLimit, NotDicom
 from mappers.dicom.facts import InstanceFacts, facts_from_header
 from mappers.dicom.header import (
     DEFAULT_LIMITS,
@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 _LOCK = Lock()
+_CONCEPTS: Mapping[str, Any] = concepts
 _PYDICOM_FAILS = (
     AttributeError,
     BytesLengthException,
@@ -61,10 +62,11 @@ _PYDICOM_FAILS = (
     KeyError,
     NotImplementedError,
     OverflowError,
-    StructError,
+    struct.error,
     TypeError,
     ValueError,
 )
+_BEHIND_META = 0x00030000
 _LARGEST_HELD = 16 * 1024 * 1024
 _ANATOMY_CONTEXT_GROUPS = frozenset((4, 4030, 4031))
 
@@ -105,25 +107,19 @@ def header_by_pydicom(data: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -
 
 
 def _header(source: BinaryIO, limits: Limits) -> Header:
-    meta_only = read_partial(source, stop_when=_behind_meta, force=True)
+    meta_only = read_partial(source, stop_when=lambda tag, _vr, _length: tag >= _BEHIND_META, force=True)
     meta = {tag: value for tag, value in _elements(meta_only.file_meta, META_TAGS).items() if isinstance(value, bytes)}
     if meta.get(0x00020010, b"").strip(b" \0").decode("ascii", "ignore") == DEFLATED:
         inflated = Inflater(source, limits).read(limits.inflated)
-        dataset = read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True, stop_when=_behind_mapped)
+        dataset = read_dataset(
+            BytesIO(inflated), is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag > LAST_TAG
+        )
         big = False
     else:
         source.seek(0)
-        dataset = read_partial(source, stop_when=_behind_mapped, force=True, defer_size=_LARGEST_HELD)
+        dataset = read_partial(source, stop_when=lambda tag, _vr, _length: tag > LAST_TAG, force=True, defer_size=_LARGEST_HELD)
         big = not dataset.original_encoding[1]
     return Header(_elements(dataset, WANTED), meta, Syntax(explicit=True, big=big), truncated=any(map(_is_short, dataset.elements())))
-
-
-def _behind_meta(tag: int, vr: str | None, length: int) -> bool:
-    return tag >= 0x00030000
-
-
-def _behind_mapped(tag: int, vr: str | None, length: int) -> bool:
-    return tag > LAST_TAG
 
 
 def _is_short(element: object) -> bool:
@@ -183,7 +179,7 @@ def snomed_from_retired(code: str) -> str | None:
 def _anatomy() -> Mapping[str, tuple[str, str]]:
     """SNOMED concept id and meaning by name without spaces, upper case; names of two concepts are left out."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for keyword, codes in concepts["SCT"].items():
+    for keyword, codes in _CONCEPTS["SCT"].items():
         for code, (meaning, groups) in codes.items():
             if _ANATOMY_CONTEXT_GROUPS & set(groups):
                 found.setdefault(keyword.upper(), set()).add((code, meaning))
@@ -203,4 +199,4 @@ def dicom_term(code: str) -> str | None:
 
 @cache
 def _terms() -> Mapping[str, str]:
-    return {code: meaning for codes in concepts["DCM"].values() for code, (meaning, _) in codes.items()}
+    return {code: meaning for codes in _CONCEPTS["DCM"].values() for code, (meaning, _) in codes.items()}

@@ -119,11 +119,8 @@ def _items(tag: int, member: Any) -> Raw | None:
         return None
     wanted = WANTED_ITEMS[tag]
     names = [(inner, _name(inner)) for inner in wanted]
-    items: list[dict[int, Raw]] = []
-    for value in values[: DEFAULT_LIMITS.items]:
-        if isinstance(value, Mapping):
-            items.append(_raws({inner: value[name] for inner, name in names if name in value}, wanted))
-    return items
+    items = [value for value in values[: DEFAULT_LIMITS.items] if isinstance(value, Mapping)]
+    return [_raws({inner: item[name] for inner, name in names if name in item}, wanted) for item in items]
 
 
 def _leaf(member: Any) -> Raw | None:

@@ -70,7 +70,7 @@ class InstanceFacts:
     @property
     def digest(self) -> str:
         """SHA-256 of the mapped values, hexadecimal; the source is no part of it."""
-        state = sha256("|".join((self.study_uid, self.series_uid, self.sop_uid)).encode())
+        state = sha256(f"{self.study_uid}|{self.series_uid}|{self.sop_uid}".encode())
         for part in (self.patient, self.study, self.series, self.instance):
             state.update(orjson.dumps([part.values, part.raw], option=orjson.OPT_SORT_KEYS))
         return state.hexdigest()
@@ -131,7 +131,7 @@ def _shared_attributes(level: Level, elements: Mapping[int, Raw], key: ReadingKe
     """Attributes of a level, read once for all instances that carry the same bytes."""
     raws = tuple([elements.get(tag) for tag in _TAGS[level]])
     size = sum([len(raw[0] if isinstance(raw, tuple) else raw) for raw in raws if raw])
-    if size > _CACHED_BYTES or any([isinstance(raw, list) for raw in raws]):
+    if size > _CACHED_BYTES or any(type(raw) is list for raw in raws):
         return attributes_from_raw(level, elements, key)
     return _remembered(level, raws, key)
 

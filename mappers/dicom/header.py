@@ -62,7 +62,9 @@ class Items(NamedTuple):
     syntax: Syntax
 
 
-Raw = bytes | Items | list[str] | list[dict[int, "Raw"]]  # type: ignore[misc]
+EXPLICIT_LITTLE = Syntax(explicit=True)
+
+Raw = bytes | Items | list[str] | list[dict[int, "Raw"]]
 """An element before its value is read: bytes, raw items, or (DICOM JSON, pydicom) values and items."""
 
 
@@ -72,7 +74,7 @@ class Header:
 
     elements: Mapping[int, Raw]
     meta: Mapping[int, bytes] = field(default_factory=dict)
-    syntax: Syntax = Syntax(explicit=True)
+    syntax: Syntax = EXPLICIT_LITTLE
     truncated: bool = False
 
     @property

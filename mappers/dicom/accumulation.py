@@ -1,0 +1,154 @@
+"""Which facts of a study stand: one winner a placement, rejections applied, persons kept apart (imaging.md 3.2, 3.3, 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mappers.context import MappingContext, Source
+from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.patient import patient_key
+from mappers.dicom.tables import REJECTION_TITLES
+from mappers.dicom.times import instant_from_da_tm, instant_from_dt
+
+WRONG = frozenset(("113037", "113038"))
+"""Rejection for patient safety and for a wrong modality worklist entry: what it lists should never have been."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """The facts that count: by source the winner of each (series, SOP instance), visible and hidden, with findings.
+
+    ``titles`` holds for each hidden placement the rejection titles that hide it; rejection notes stand apart.
+    """
+
+    visible: list[InstanceFacts] = field(default_factory=list)
+    hidden: list[InstanceFacts] = field(default_factory=list)
+    notes: list[InstanceFacts] = field(default_factory=list)
+    titles: list[frozenset[str]] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
+
+    @property
+    def status(self) -> str:
+        """ImagingStudy.status (imaging.md 1.3): available, entered-in-error, or unknown."""
+        if self.visible:
+            return "available"
+        wrong = bool(self.titles) and all(titles & WRONG for titles in self.titles)
+        return "entered-in-error" if wrong else "unknown"
+
+
+def standing(facts: Iterable[InstanceFacts], sources: Mapping[str, Source]) -> Standing:
+    """The Standing of all facts of one study and person, whatever their order and repetition."""
+    claims: dict[tuple[str, str, str], list[InstanceFacts]] = {}
+    for fact in facts:
+        held = claims.setdefault((fact.source, fact.series_uid, fact.sop_uid), [])
+        if fact not in held:
+            held.append(fact)
+    result = Standing()
+    winners = []
+    for key in sorted(claims):
+        held = claims[key]
+        if len(held) > 1:
+            held = _by_digest(held)
+        if len(held) > 1:
+            result.flags.add("sop-conflict")
+        zone = sources[key[0]].time_zone
+        winners.append(max(held, key=lambda fact: _recency(fact, zone)) if len(held) > 1 else held[0])
+    if _conflicting(winners):
+        result.flags.add("sop-conflict")
+    _apply_rejections(winners, result)
+    return result
+
+
+def _by_digest(held: list[InstanceFacts]) -> list[InstanceFacts]:
+    """One fact a digest, smallest digest first; of those that differ in findings only, the one with the fewest."""
+    found: dict[str, InstanceFacts] = {}
+    for fact in sorted(held, key=_findings):
+        found.setdefault(fact.digest, fact)
+    return [found[digest] for digest in sorted(found)]
+
+
+def _findings(fact: InstanceFacts) -> tuple[int, list[tuple[str, ...]]]:
+    flags = [part.flags for part in (fact.patient, fact.study, fact.series, fact.instance)]
+    return sum(map(len, flags)), flags
+
+
+def _recency(fact: InstanceFacts, zone: str) -> tuple[str, str]:
+    """When the content was last modified or coerced, then when it was made; ``max`` keeps the first of equals."""
+    values = fact.instance.values
+    changes = [item.get("AttributeModificationDateTime") for item in values.get("OriginalAttributesSequence", ())]
+    changed = max([instant_from_dt(text, zone) for text in [*changes, values.get("InstanceCoercionDateTime")]])
+    offset = fact.study.values.get("TimezoneOffsetFromUTC")
+    return changed, instant_from_da_tm(values.get("InstanceCreationDate"), values.get("InstanceCreationTime"), offset, zone)
+
+
+def _conflicting(winners: Iterable[InstanceFacts]) -> bool:
+    """Whether one SOP instance stands in two series, or with other content of its own in two sources."""
+    seen: dict[str, InstanceFacts] = {}
+    for fact in winners:
+        other = seen.setdefault(fact.sop_uid, fact)
+        if other is not fact and (other.series_uid != fact.series_uid or _identity(other) != _identity(fact)):
+            return True
+    return False
+
+
+def _identity(fact: InstanceFacts) -> tuple[object, ...]:
+    """What no archive may coerce in an instance."""
+    values = fact.instance.values
+    return tuple([values.get(name) for name in ("SOPClassUID", "InstanceNumber", "NumberOfFrames", "Rows", "Columns")])
+
+
+def _apply_rejections(winners: Iterable[InstanceFacts], result: Standing) -> None:
+    rejected: dict[tuple[str, str], set[str]] = {}
+    rest = []
+    for fact in winners:
+        title: str = fact.instance.values.get("RejectionTitle", "")
+        if title in REJECTION_TITLES:
+            for uid in fact.instance.values["RejectedSOPInstanceUIDs"]:
+                rejected.setdefault((fact.source, uid), set()).add(title)
+            result.notes.append(fact)
+        else:
+            rest.append(fact)
+    for fact in rest:
+        titles = rejected.get((fact.source, fact.sop_uid))
+        if titles:
+            result.hidden.append(fact)
+            result.titles.append(frozenset(titles))
+        else:
+            result.visible.append(fact)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPart:
+    """The facts of one study that belong to one person; ``key`` is the smallest patient key among them."""
+
+    person: str
+    key: str
+    facts: tuple[InstanceFacts, ...]
+
+
+def partition(
+    facts: Iterable[InstanceFacts],
+    person_of: Mapping[str, str],
+    *,
+    sources: Mapping[str, Source],
+    canonical_base: str = "https://weald.example/fhir",
+) -> list[PersonPart]:
+    """The parts of one study by person, by key: one part is the usual case, several are the conflict of imaging.md 3.3.
+
+    ``person_of`` gives the person of a patient key; a key it lacks is a person of its own.
+    """
+    contexts = {code: MappingContext(source, "", canonical_base) for code, source in sources.items()}
+    keys: dict[tuple[str, str, int], str] = {}
+    parts: dict[str, list[InstanceFacts]] = {}
+    smallest: dict[str, str] = {}
+    for fact in facts:
+        place = (fact.source, fact.study_uid, id(fact.patient))
+        key = keys.get(place)
+        if key is None:
+            key = keys[place] = patient_key(fact, contexts[fact.source])
+        person = person_of.get(key, key)
+        parts.setdefault(person, []).append(fact)
+        smallest[person] = min(smallest.get(person, key), key)
+    made = [PersonPart(person, smallest[person], tuple(held)) for person, held in parts.items()]
+    return sorted(made, key=lambda part: part.key)
