@@ -110,8 +110,8 @@ def _file_texts(name: Name, city: str) -> Iterator[tuple[str, str]]:
             yield "c4", f"{name.given[:3]} {name.family[:3]} {city[:4]}"
 
 
-def _texts(d: Demographics, files: bool) -> Iterator[tuple[str, str]]:
-    """Family and text of every key, those of the newest values first."""
+def blocking_texts(d: Demographics, files: bool) -> Iterator[tuple[str, str]]:
+    """The family and text of each of the record's keys, those of its newest values first."""
     yield from _number_texts(d)
     if len(d.birth_date) == 8:
         yield "db", d.birth_date
@@ -138,7 +138,7 @@ def _texts(d: Demographics, files: bool) -> Iterator[tuple[str, str]]:
 def blocking_keys(d: Demographics, *, files: bool = False) -> tuple[int, ...]:
     """The record's blocking keys, signed 64-bit, at most 48; ``files`` adds the families that only plain tables use."""
     keys: dict[int, None] = {}
-    for family, text in _texts(d, files):
+    for family, text in blocking_texts(d, files):
         keys[_key(family, text)] = None
         if len(keys) == KEYS_KEPT:
             break

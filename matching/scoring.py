@@ -180,6 +180,13 @@ class Scorer:
             return vector.without("nhs_number"), True
         return vector, False
 
+    def ratios(self, vector: Vector, a: Demographics, b: Demographics) -> Factors:
+        """The size of a match and of each rival times what this pair's agreement makes of it: their odds against chance."""
+        factors, terms = self._base(vector)
+        for place in terms:
+            factors = _product(factors, self._agreed(place, a, b))
+        return factors
+
     def _weight(self, vector: Vector, a: Demographics, b: Demographics) -> float:
         (match, housemate, twin, namesake, borrowed), terms = self._base(vector)
         for place in terms:
@@ -195,6 +202,12 @@ class Scorer:
     def weigh(self, a: Demographics, b: Demographics) -> float:
         """The weight of the pair: log2 odds that the two are one person, -30 to 60."""
         return self._weight(self._evidence(a, b)[0], a, b)
+
+    def weigh_compared(self, vector: Vector, a: Demographics, b: Demographics) -> float:
+        """The weight of a pair whose comparison vector is known."""
+        if vector.levels[NHS_NUMBER] == 1 and rules.is_confusion(a, b, vector):
+            vector = vector.without("nhs_number")
+        return self._weight(vector, a, b)
 
     def potential(self, a: Demographics, b: Demographics) -> float:
         """The weight that the pair would have if every field both records have agreed."""
