@@ -1,0 +1,45 @@
+# The recipes of this project: the same for a person and for CI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: run test lint unit bench bench-quick long clean help
+
+help:  ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weald needs Python 3.11 or later; try make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Weald into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP)  ## try Weald: start it in sample mode and load the sample region at the first start
+	@WEALD_MODE=sample $(BIN)/weald serve --sample-region fixtures/region
+
+test: lint unit  ## all that CI runs
+
+lint: $(DEV_STAMP)  ## style, types and the arrows between rooms
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(DEV_STAMP)  ## the tests, with coverage
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=0
+	$(BIN)/weald bench --quick --json var/bench-quick.json
+
+bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
+	$(BIN)/weald bench --json var/bench.json
+
+long: $(DEV_STAMP)  ## the full-size form of the long tests
+	$(BIN)/python -m pytest -m long
+
+clean:  ## forget the environment and the local store
+	rm -rf $(VENV) var

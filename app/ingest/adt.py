@@ -1,0 +1,168 @@
+"""ADT messages: received, applied and answered (hl7v2.md 1, 4 and 6).
+
+``receive_group`` is what every HL7 door calls: the MLLP listener, the loader, the replay. It reads and
+maps outside the store, applies the group in one commit with a savepoint a message, keeps what failed as a
+dead letter, and only then makes the acknowledgements.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+import orjson
+
+from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, UnsupportedProcessing, WealdError
+from app.ingest import merges
+from app.ingest.publish import finish
+from app.ingest.resolve import resolve_or_create
+from app.ingest.work import Cause, Work
+from app.principal import Principal
+from app.services import Services
+from app.store.contract import DEAD_LETTER, MESSAGE, Change, Failed, Transaction
+from mappers.context import Source
+from mappers.hl7v2 import er7
+from mappers.hl7v2.errors import Er7Error
+from mappers.hl7v2.messages import AdtEvent, adt_event
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a message ended: the acknowledgement code, and for a refusal its cause."""
+
+    code: str
+    error: WealdError | Er7Error | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message on its way: its bytes, the head that its acknowledgement echoes, and what it says or why it cannot."""
+
+    raw: bytes
+    head: er7.Head
+    source: Source | None = None
+    event: AdtEvent | None = None
+    error: WealdError | Er7Error | None = None
+
+    @property
+    def duplicate_key(self) -> str:
+        """(MSH-3, MSH-4, MSH-10) and the content hash, as one digest (hl7v2.md 4)."""
+        parts = [self.head.sending_application, self.head.sending_facility, self.head.control_id]
+        return hashlib.sha256("\x00".join(parts).encode() + b"\x00" + self.raw).hexdigest()
+
+
+def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[bytes | None]:
+    """The acknowledgement of each frame in order; None where it must be withheld because the store cannot commit."""
+    received = [_read(services, raw) for raw in frames]
+    try:
+        answers = apply_group(services, received, principal)
+    except StoreUnavailable:
+        return [None] * len(frames)
+    return [_acknowledgement(services, one, answer) for one, answer in zip(received, answers, strict=True)]
+
+
+def apply_group(services: Services, received: Sequence[Received], principal: Principal) -> list[Answer]:
+    """Apply the messages in order, durably: those that can be in one commit, then the dead letters of the others."""
+    places = [place for place, one in enumerate(received) if one.error is None]
+    results = services.store.apply(principal, [_change(services, received[place]) for place in places])
+    answers: dict[int, Answer] = {}
+    for place, result in zip(places, results, strict=True):
+        answers[place] = Answer(result.error.acknowledgement, result.error) if isinstance(result, Failed) else result
+    for place, one in enumerate(received):
+        if one.error is not None:
+            answers[place] = Answer(one.error.acknowledgement, one.error)
+    failed = [place for place in range(len(received)) if answers[place].error is not None]
+    if failed:
+        services.store.apply(principal, [_dead_letter(services, received[place], answers[place]) for place in failed])
+    return [answers[place] for place in range(len(received))]
+
+
+def _read(services: Services, raw: bytes) -> Received:
+    """Read and map one message; what is wrong with it is kept with it."""
+    head = er7.head(raw)
+    source: Source | None = None
+    try:
+        source = services.sources.feed(head.sending_application, head.sending_facility)
+        if source is None and head.present:
+            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
+        if services.settings.mode == "production" and head.processing_id != "P":
+            raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")
+        message = er7.read(raw, source.charset if source else "ASCII", tolerate_utf8=source.tolerate_utf8 if source else False)
+        if source is None:
+            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
+        event = adt_event(message, services.sources.context(source, _now(services)))
+    except (Er7Error, MessageRejected) as error:
+        return Received(raw, head, source, error=error)
+    return Received(raw, head, source, event)
+
+
+def _change(services: Services, one: Received) -> Change[Answer]:
+    """The change that applies one message, keeps its raw bytes and remembers its answer."""
+    assert one.source is not None  # noqa: S101  (only messages that were mapped come here)
+    assert one.event is not None  # noqa: S101
+    source, event, key = one.source, one.event, one.duplicate_key
+    received = _now(services)
+
+    def change(tx: Transaction) -> Answer:
+        first = tx.find(MESSAGE, "duplicate", [key], limit=1)
+        if first:
+            return Answer("AA", repeated=True)
+        work = Work(tx, services, Cause(source.code, event.control_id, event.event_time, received))
+        apply_event(work, source, event)
+        finish(work)
+        number = tx.next_number("message")
+        head = {"number": number, "source": source.code, "received": received, "trigger": event.trigger, "flags": [*event.flags, *work.flags]}
+        tx.put(MESSAGE, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"duplicate": [key]})
+        return Answer("AA")
+
+    return change
+
+
+def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
+    """The effect of one ADT event on records and edges (hl7v2.md 1, Triggers)."""
+    if event.action == "none" or event.subject is None:
+        return
+    for merge in event.merges:
+        merges.merge(work, source, merge, event.stamp)
+    if event.merges:
+        return
+    if event.linked is not None:
+        (merges.unlink if event.action == "unlink" else merges.link)(work, source, event.subject, event.linked, event.stamp)
+        return
+    record = resolve_or_create(work, source, event.subject, event.event_time)
+    if event.applies:
+        work.tell(record, event.subject, event.stamp)
+
+
+def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[None]:
+    """The change that keeps a refused message: its bytes, why, and from where; it is never lost."""
+    error = answer.error
+    assert error is not None  # noqa: S101  (only refused messages come here)
+    source = one.source.code if one.source else ""
+
+    def change(tx: Transaction) -> None:
+        number = tx.next_number("dead-letter")
+        head = {
+            "number": number, "source": source, "received": _now(services), "answer": answer.code, "reason": error.text,
+            "code": error.hl7_code, "location": error.location, "state": "open",
+        }
+        tx.put(DEAD_LETTER, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"state": ["open"]})
+
+    return change
+
+
+def _now(services: Services) -> str:
+    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes:
+    """The answer to one message: empty where the sender wants none (MSH-15)."""
+    code = er7.answer_code(one.head, answer.code)
+    if code is None:
+        return b""
+    now = _now(services)
+    errors = [] if answer.error is None else [answer.error]
+    return er7.acknowledgement(one.head, code, control_id=f"W{hashlib.sha256(one.raw).hexdigest()[:18]}", now=now, errors=errors)

@@ -1,0 +1,74 @@
+"""DICOM instances: received as facts, accumulated by study, published (imaging.md 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from app.ingest import studies
+from app.ingest.publish import finish
+from app.ingest.resolve import first_key, resolve
+from app.ingest.work import Cause, Work
+from app.principal import Principal
+from app.services import Services
+from app.store.contract import Change, Failed, Transaction
+from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.patient import patient_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulated:
+    """How many instances of one study were new, and how many were known already."""
+
+    study: str
+    accepted: int
+    unchanged: int
+
+
+def by_study(batch: Iterable[InstanceFacts]) -> dict[str, list[InstanceFacts]]:
+    """The instances by their study."""
+    found: dict[str, list[InstanceFacts]] = {}
+    for facts in batch:
+        found.setdefault(facts.study_uid, []).append(facts)
+    return found
+
+
+def receive(services: Services, batch: Iterable[InstanceFacts], principal: Principal) -> list[Accumulated | Failed]:
+    """Add the instances to their studies, one change a study, all in one commit; durable when it returns."""
+    changes = [_change(services, uid, instances) for uid, instances in sorted(by_study(batch).items())]
+    return services.store.apply(principal, changes)
+
+
+def _change(services: Services, uid: str, batch: Sequence[InstanceFacts]) -> Change[Accumulated]:
+    received = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def change(tx: Transaction) -> Accumulated:
+        known = studies.facts_of(tx, uid)
+        seen = {(facts.source, facts.digest) for facts in known}
+        new = {(facts.source, facts.digest): facts for facts in batch if (facts.source, facts.digest) not in seen}
+        if new:
+            work = Work(tx, services, Cause(batch[0].source, uid, received, received))
+            _file(work, uid, list(new.values()))
+            studies.add_facts(work, uid, known, list(new.values()))
+            finish(work)
+        return Accumulated(uid, len(new), len(batch) - len(new))
+
+    return change
+
+
+def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:
+    """Enrol the patients that the new instances name, and file the study under their records."""
+    document = studies.study_document(work.tx, uid)
+    said = {(facts.source, facts.patient): facts for facts in new}
+    for (code, _), facts in sorted(said.items(), key=lambda item: (item[0][0], item[1].sop_uid)):
+        context = work.services.sources.contexts()[code]
+        patient, stamp = patient_facts(facts, context)
+        main = patient.identifiers[0]
+        record = resolve(work, context.source, [main], stamp.event_time)
+        if record is None:
+            record = work.create(context.source.organisation, first_key([main], context.source), stamp.event_time)
+        work.tell(record, patient, stamp)
+        work.save(record)
+        studies.file_under(work, document, main.key, record, patient, stamp)
+    work.studies[uid] = document

@@ -1,0 +1,78 @@
+"""Edges: stored statements that two records are, or are not, one person. Closed, never deleted (matching.md 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from app.ingest.identity import digest_key
+from app.ingest.records import Record
+from app.ingest.work import Cause, Work
+from app.store.contract import EDGE, Snapshot
+
+ASSERTED = frozenset({"replaced-by", "link", "not-same"})
+
+
+@dataclass(slots=True)
+class Edge:
+    """One edge. ``a`` and ``b`` are record ids; of ``replaced-by``, ``a`` is the record replaced.
+
+    ``kind``: replaced-by, link, number, match, not-same. ``weight`` in bits and ``grade`` where the matcher scored it;
+    ``evidence`` what it saw (vector, weights, caps, model); ``closed`` the event time that ended it.
+    """
+
+    id: str
+    kind: str
+    a: str
+    b: str
+    a_number: int
+    b_number: int
+    agent: str
+    cause: str
+    occurred: str
+    weight: float | None = None
+    grade: str | None = None
+    closed: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def asserted(cls, kind: str, a: Record, b: Record, cause: Cause, occurred: str) -> Edge:
+        """An edge that a feed or a steward states; symmetric kinds are stored the same from both sides."""
+        if kind != "replaced-by" and b.id < a.id:
+            a, b = b, a
+        id = digest_key(kind, a.id, b.id, cause.agent, occurred)
+        return cls(id, kind, a.id, b.id, a.number, b.number, cause.agent, cause.reference, occurred, grade=None if kind == "not-same" else "certain")
+
+    def other(self, record: str) -> str:
+        """The id at the other end."""
+        return self.b if record == self.a else self.a
+
+
+def edge_from_body(body: bytes) -> Edge:
+    """The Edge of a stored document."""
+    return Edge(**orjson.loads(body))
+
+
+def put_edge(work: Work, edge: Edge) -> None:
+    """Store the edge; a closed one is no longer found from its records."""
+    index = [] if edge.closed else [edge.a, edge.b]
+    work.tx.put(EDGE, edge.id, orjson.dumps(asdict(edge)), {"record": index})
+
+
+def close_edge(work: Work, edge: Edge, at: str) -> None:
+    """End the edge; it stays stored."""
+    edge.closed = at
+    put_edge(work, edge)
+
+
+def open_edges(tx: Snapshot, records: Iterable[str]) -> list[Edge]:
+    """The open edges at any of the records, each once."""
+    return [edge_from_body(body) for _, body in tx.find(EDGE, "record", sorted(set(records)))]
+
+
+def edges_of(work: Work, record: str) -> list[Edge]:
+    """The open edges at one record."""
+    return open_edges(work.tx, [record])

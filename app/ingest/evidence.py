@@ -1,0 +1,120 @@
+"""What a record's state tells the matcher: the one place where FHIR-shaped values become RecordFacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from app.ingest.records import Record
+from app.ingest.work import Work
+from mappers.context import NHS_NUMBER
+from mappers.facts import PatientFacts, Stamp
+from mappers.patient import PatientState
+from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
+from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
+from matching.normalise import normalise
+from matching.scoring import Scored
+
+UNUSABLE_SYSTEM = "/study-patient"
+"""How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
+
+
+def raw_name(name: Mapping[str, Any]) -> RawName:
+    """A HumanName's parts; one of text alone counts as a family name."""
+    given: list[str] = name.get("given", [])
+    family = name.get("family", "") or ("" if given else name.get("text", ""))
+    return RawName(family, given[0] if given else "", " ".join(given[1:]), " ".join(name.get("suffix", [])))
+
+
+def raw_address(address: Mapping[str, Any]) -> RawAddress:
+    """An Address's parts."""
+    return RawAddress(tuple(address.get("line", [])), address.get("city", ""), address.get("postalCode", ""))
+
+
+def _values(state: PatientState, group: str, fields: Sequence[str]) -> list[Any]:
+    """Current values first, then all that history keeps."""
+    current = [value for field in fields for value in state.value(field) or ()]
+    return [*current, *(said.value for said in state.history(group))]
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _telecoms(states: Sequence[PatientState], system: str) -> tuple[str, ...]:
+    points = (p for state in states for p in _values(state, "telecom", ("telecom.home", "telecom.work", "telecom.other")))
+    wanted = {"phone", "sms"} if system == "phone" else {system}
+    return _distinct(point.get("value", "") for point in points if point.get("system") in wanted)
+
+
+def _first_value(states: Sequence[PatientState], field: str) -> Any:
+    return next((value for state in states if (value := state.value(field)) is not None), None)
+
+
+def record_facts(states: Sequence[PatientState]) -> RecordFacts:
+    """The facts of a record and of those merged into it, its own first: their values count as history."""
+    birth = _first_value(states, "birthDate") or {}
+    quality = next((q for state in states if (q := state.value(f"birthDateQuality.{birth.get('value', '')}"))), "") if birth else ""
+    number = next(((state, held) for state in states if (held := state.nhs_number()) is not None), None)
+    held = [one for state in states for one in state.identifiers()]
+    maiden = _first_value(states, "mothersMaidenName") or []
+    multiple = _first_value(states, "multipleBirth") or {}
+    return RecordFacts(
+        names=_distinct(raw_name(name) for state in states for name in _values(state, "name", ("name", "name.alias"))),
+        birth_date=birth.get("value", ""),
+        birth_date_quality=quality or "",
+        sex=(_first_value(states, "gender") or {}).get("value", ""),
+        addresses=_distinct(raw_address(one) for state in states for one in _values(state, "address", ("address",))),
+        phones=_telecoms(states, "phone"),
+        emails=_telecoms(states, "email"),
+        identifiers=_distinct(
+            RawIdentifier(one.fact.system, one.fact.value) for one in held if one.fact.system != NHS_NUMBER and not one.ended and one.fact.use not in ("temp", "old")
+        ),
+        nhs_number=number[1].fact.value if number else "",
+        nhs_status=number[0].nhs_status(number[1].fact.value) if number else None,
+        nhs_labelled=number[1].fact.labelled if number else True,
+        guardian=maiden[0].get("family", "") if maiden else "",
+        birth_order=str(multiple.get("integer", "")),
+        alias=any(state.value("alias") is True for state in states),
+        address_default=_first_value(states, "addressDefault") is True,
+        pseudo=states[0].pseudo,
+        header_only=all(state.header_only for state in states),
+        usable_identifier=any(not one.fact.system.endswith(UNUSABLE_SYSTEM) for one in held),
+        first_seen=min(state.first_event_time for state in states)[:10],
+    )
+
+
+def demographics_of(work: Work, record: Record) -> Demographics:
+    """The record as the matcher sees it, with what was merged into it."""
+    states = [record.state, *(one.state for one in work.records(record.merged))]
+    return normalise(record_facts(states), admit_test_numbers=work.services.settings.admit_test_numbers, learned=work.services.learned)
+
+
+def evidential_conflict(work: Work, a: Record, b: Record) -> bool:
+    """True where both records hold evidential NHS numbers (nhs.md 2) and these differ."""
+    first, second = demographics_of(work, a), demographics_of(work, b)
+    return first.nhs_state == EVIDENTIAL == second.nhs_state and first.nhs_number != second.nhs_number
+
+
+def field_evidence(scored: Scored) -> dict[str, tuple[str, float]]:
+    """Level and weight of each field compared, by name; never a value."""
+    return {one.field: (str(one.level), round(one.weight, 4)) for one in scored.contributions}
+
+
+def header_demographics(work: Work, facts: PatientFacts, stamp: Stamp) -> str:
+    """What one DICOM header says of the patient, packed for the comparison of ``contradicts``."""
+    state = PatientState.empty().apply(facts, stamp)
+    demographics = normalise(record_facts([state]), admit_test_numbers=work.services.settings.admit_test_numbers)
+    return pack(demographics).decode()
+
+
+def contradicts(work: Work, header: str, record: Record) -> bool:
+    """Whether name, birth date and sex all contradict what the trust's feeds say of the record (imaging.md 2.2).
+
+    A record known from headers alone contradicts none of them: whichever came first decides nothing.
+    """
+    if record.state.header_only or not record.state.real:
+        return False
+    said = demographics_of(work, record)
+    levels = compare(unpack(header.encode()), said).levels
+    return levels[GIVEN] >= 5 and levels[FAMILY] >= 5 and levels[BIRTH_DATE] == 6 and levels[SEX] == 2

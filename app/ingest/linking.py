@@ -1,0 +1,258 @@
+"""Linking: the order of its steps. What is decided is ``matching``'s, pure; what is kept is the store's.
+
+For each record that changed: normalise, index, look up candidates, decide its edges; then derive the persons of
+the components those edges touch, give the groups their ids, and record what changed (matching.md 8, Arrival).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
+from app.ingest.evidence import demographics_of, field_evidence
+from app.ingest.identity import digest_key
+from app.ingest.records import Record
+from app.ingest.reviews import close_moot, open_review
+from app.ingest.work import Work
+from app.store.contract import Snapshot
+from matching import linking as matcher
+from matching.blocking import BLOCK_CAP, blocking_keys, is_thin, is_under_blocked, rank
+from matching.clustering import Component, Partition, derive
+from matching.demographics import Demographics, pack, unpack
+from matching.linking import CONFUSION, EdgeProposal
+from matching.persons import assign_person_ids
+from matching.records import Candidate
+from matching.records import Edge as PairEdge
+from matching.records import pair
+
+
+def packed_record(record: Record, demographics: Demographics) -> bytes:
+    """What the store's blocks keep of a record: its id, its key and its packed demographics."""
+    return b"\x00".join((record.id.encode(), record.first_key.encode(), pack(demographics)))
+
+
+def unpacked_record(number: int, packed: bytes) -> tuple[str, Candidate]:
+    """The record id and the Candidate of ``packed_record``'s bytes."""
+    id, key, demographics = packed.split(b"\x00", 2)
+    return id.decode(), Candidate(key.decode(), number, unpack(demographics))
+
+
+def update(work: Work, records: Sequence[Record]) -> None:
+    """Match the records that changed and bring the persons around them up to date."""
+    touched = set(work.moved)
+    for record in records:
+        if record.active and _match(work, record):
+            touched.add(record.id)
+    if touched:
+        _regroup(work, touched)
+
+
+def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -> tuple[dict[int, tuple[str, Candidate]], bool]:
+    """The candidates that share blocking keys, best 64 (thin: 128), by number; and whether no block was within the cap."""
+    blocks = tx.candidates(blocking_keys(demographics), BLOCK_CAP)
+    numbers = rank(blocks, population, is_thin(demographics))
+    found = {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
+    return found, is_under_blocked(blocks)
+
+
+def _match(work: Work, record: Record) -> bool:
+    """Index the record and renew its scored edges; False where the matcher sees nothing new."""
+    demographics = demographics_of(work, record)
+    packed = packed_record(record, demographics)
+    if work.tx.demographics([record.number]).get(record.number) == packed:
+        return False
+    work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
+    found, record.pending = find_candidates(work.tx, demographics, work.services.scorer.model.population)
+    found.pop(record.number, None)
+    ids = {candidate.key: id for id, candidate in found.values()}
+    ids[record.first_key] = record.id
+    numbers = {candidate.key: candidate.number for _, candidate in found.values()} | {record.first_key: record.number}
+    standing = open_edges(work.tx, [record.id])
+    forbidden = {edge.other(record.id) for edge in standing if edge.kind == "not-same"}
+    proposals = matcher.decide(
+        Candidate(record.first_key, record.number, demographics), [candidate for _, candidate in found.values()], work.services.scorer,
+        not_same={key for key, id in ids.items() if id in forbidden},
+    )
+    edges = {edge.id: edge for edge in (_scored_edge(work, proposal, ids, numbers) for proposal in proposals if proposal.kind != CONFUSION)}
+    _renew(work, record, standing, edges)
+    for proposal in proposals:
+        if proposal.kind == CONFUSION:
+            open_review(work, "confusion", (ids[proposal.a], ids[proposal.b]), "Two people seem to use one NHS number.", proposal.scored)
+    return True
+
+
+def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[str, Edge]) -> None:
+    for edge in standing:
+        if edge.kind not in ASSERTED and edge.id not in edges:
+            close_edge(work, edge, work.cause.occurred)
+            work.moved.add(edge.other(record.id))
+    known = {edge.id: edge for edge in standing}
+    for id, edge in edges.items():
+        before = known.get(id)
+        if before is None or (before.weight, before.grade, before.kind) != (edge.weight, edge.grade, edge.kind):
+            put_edge(work, edge)
+
+
+def _scored_edge(work: Work, proposal: EdgeProposal, ids: Mapping[str, str], numbers: Mapping[str, int]) -> Edge:
+    a, b = proposal.a, proposal.b
+    model = work.services.scorer.model.id
+    evidence = {
+        "model": model, "vector": list(proposal.scored.vector.levels), "fields": field_evidence(proposal.scored),
+        "rivals": {one.rival: round(one.weight, 4) for one in proposal.scored.rivals},
+        "caps": [cap.rule for cap in proposal.scored.caps], "families": list(proposal.families),
+    }
+    return Edge(
+        digest_key("scored", ids[a], ids[b]), proposal.kind, ids[a], ids[b], numbers[a], numbers[b], f"matcher:{model[:12]}",
+        work.cause.reference, work.cause.occurred, weight=proposal.weight, grade=proposal.grade, evidence=evidence,
+    )
+
+
+@dataclass(slots=True)
+class Neighbourhood:
+    """The records that open edges connect: those that answer for themselves, by key, and the edges between them."""
+
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    component: Component = field(default_factory=lambda: Component({}, ()))
+
+    def stored(self, about: PairEdge) -> Edge | None:
+        """The stored edge that a pair edge of the component was made of."""
+        wanted = {self.ids[about.a], self.ids[about.b]}
+        for edge in self.edges:
+            if edge.kind == about.kind and {edge.a, edge.b} == wanted:
+                return edge
+        return None
+
+
+def neighbourhood(tx: Snapshot, start: Mapping[str, int]) -> Neighbourhood:
+    """The components around the records ``start`` (id -> number): edges walked to the end, replaced records folded into their survivors."""
+    numbers = dict(start)
+    edges: dict[str, Edge] = {}
+    ahead = set(start)
+    while ahead:
+        found = [edge for edge in open_edges(tx, ahead) if edge.id not in edges]
+        edges.update({edge.id: edge for edge in found})
+        reached = {edge.a: edge.a_number for edge in found} | {edge.b: edge.b_number for edge in found}
+        ahead = {id for id, edge_number in reached.items() if id not in numbers and edge_number >= 0}
+        numbers.update({id: reached[id] for id in ahead})
+    survivors = {edge.a: edge.b for edge in edges.values() if edge.kind == "replaced-by"}
+    near = Neighbourhood(edges=sorted(edges.values(), key=lambda edge: edge.id))
+    by_id: dict[str, str] = {}
+    for number, packed in tx.demographics(sorted(numbers.values())).items():
+        id, candidate = unpacked_record(number, packed)
+        near.candidates[candidate.key], near.ids[candidate.key], by_id[id] = candidate, id, candidate.key
+    near.component = _component(near, by_id, survivors)
+    return near
+
+
+def _component(near: Neighbourhood, by_id: Mapping[str, str], survivors: Mapping[str, str]) -> Component:
+    joins: list[PairEdge] = []
+    forbidden: set[tuple[str, str]] = set()
+    for edge in near.edges:
+        a, b = by_id.get(_end(edge.a, survivors)), by_id.get(_end(edge.b, survivors))
+        if edge.kind == "replaced-by" or a is None or b is None or a == b:
+            continue
+        if edge.kind == "not-same":
+            forbidden.add(pair(a, b))
+        else:
+            role = "steward" if edge.agent.startswith("steward:") else "feed"
+            joins.append(PairEdge(edge.kind, *pair(a, b), weight=edge.weight or 0.0, grade=edge.grade or "certain", role=role, time=edge.occurred))
+    records = {key: candidate.demographics for key, candidate in near.candidates.items()}
+    return Component(records, tuple(sorted(joins, key=lambda one: (one.pair, one.kind, one.time))), frozenset(forbidden))
+
+
+def _end(id: str, survivors: Mapping[str, str]) -> str:
+    seen = {id}
+    while id in survivors and survivors[id] not in seen:
+        id = survivors[id]
+        seen.add(id)
+    return id
+
+
+def _regroup(work: Work, touched: Iterable[str]) -> None:
+    """Derive the persons of the components that the touched records are, or by their person were, part of."""
+    start = _with_companions(work, touched)
+    near = neighbourhood(work.tx, {record.id: record.number for record in start})
+    partition = derive(near.component, work.services.scorer)
+    members = {key: _answering(work, near.ids[key]) for key in near.component.records}
+    _assign(work, members, partition)
+    _note_near(work, members, partition)
+    _ask(work, near, partition)
+    close_moot(work, near.ids, partition)
+
+
+def _with_companions(work: Work, touched: Iterable[str]) -> list[Record]:
+    found: dict[str, Record] = {}
+    for record in work.records(sorted(touched)):
+        found[record.id] = record
+        if record.person != record.birth_person or len(companions := work.members(record.person)) > 1:
+            companions = work.members(record.person)
+            found.update({one.id: one for one in companions})
+    return list(found.values())
+
+
+def _answering(work: Work, id: str) -> Record:
+    record = work.record(id)
+    assert record is not None  # noqa: S101  (blocks hold only records that exist)
+    return record
+
+
+def _assign(work: Work, members: Mapping[str, Record], partition: Partition) -> None:
+    """Give each group its person id and move the records whose person changed, the replaced ones with their survivors."""
+    assigned = assign_person_ids(
+        partition.certain,
+        {key: record.person for key, record in members.items()},
+        {key: record.birth_person for key, record in members.items()},
+        {key: record.former for key, record in members.items()},
+        first_events={key: record.first_event for key, record in members.items()},
+    )
+    for key, person in assigned.by_record().items():
+        for record in _with_replaced(work, members[key]):
+            if record.person != person:
+                _move(work, record, person)
+
+
+def _move(work: Work, record: Record, person: str) -> None:
+    work.people.update((record.person, person))
+    work.moved.add(record.id)
+    record.former = [record.person, *(id for id in record.former if id not in (record.person, person))]
+    record.person = person
+    work.change(record)
+
+
+def _with_replaced(work: Work, record: Record) -> list[Record]:
+    found, ahead = [record], list(record.merged)
+    while ahead:
+        one = work.record(ahead.pop())
+        if one is not None and one not in found:
+            found.append(one)
+            ahead.extend(one.merged)
+    return found
+
+
+def _note_near(work: Work, members: Mapping[str, Record], partition: Partition) -> None:
+    """Remember which other persons each person would include at a lower floor of grade (``-min-grade``)."""
+    for grade in ("probable", "possible"):
+        for group in partition.groups(grade):
+            persons = sorted({members[key].person for key in group})
+            for person in persons:
+                work.near.setdefault(person, {})[grade] = [other for other in persons if other != person]
+
+
+def _ask(work: Work, near: Neighbourhood, partition: Partition) -> None:
+    """Open a review item for each doubtful pair (matching.md 7 and 8)."""
+    together = {key: group for group in partition.certain for key in group}
+    doubtful = [(edge, "contested-match", "Two persons compete for this record.") for edge in partition.contested]
+    doubtful += [(edge, "refused-assertion", "An asserted link gave way to a veto.") for edge in partition.refused]
+    doubtful += [(edge, "bridging-match", "A component too large to be one person was cut here.") for edge in partition.bridges]
+    doubtful += [
+        (edge, "probable-match", "The records probably are of one person.")
+        for edge in near.component.edges
+        if edge.kind == "match" and edge.grade == "probable" and together[edge.a] != together[edge.b]
+    ]
+    for edge, kind, reason in doubtful:
+        if together[edge.a] != together[edge.b]:
+            stored = near.stored(edge)
+            open_review(work, kind, (near.ids[edge.a], near.ids[edge.b]), reason, stored)

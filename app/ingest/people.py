@@ -1,0 +1,189 @@
+"""Persons as the store keeps them: their members, the golden patient that shows them, and what led to each change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.ingest.edges import Edge, open_edges
+from app.ingest.identity import mint_id
+from app.ingest.records import Record, get_records, members_of
+from app.ingest.resources import EVERYONES, save_resource
+from app.ingest.work import Work
+from app.store.contract import PERSON, Snapshot
+from mappers.golden import Member, golden_patient, retired_golden_patient
+from mappers.links import Decision, linkage, provenance
+
+STRENGTH = {"replaced-by": 0, "link": 1, "number": 2, "match": 3}
+
+
+def publish(work: Work) -> None:
+    """Save each person this change touched: document, golden patient, Linkage, and a Provenance where its members changed."""
+    for person in sorted(work.people | set(work.near)):
+        body = work.tx.get(PERSON, person)
+        before: dict[str, Any] = orjson.loads(body) if body else {"members": [], "near": {}, "former": []}
+        members = work.members(person)
+        if not members:
+            _retire(work, person, before)
+        else:
+            _renew(work, person, before, members)
+
+
+def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Record]) -> None:
+    ids = [record.id for record in members]
+    edges = _inner_edges(work, ids) if len(members) > 1 else []
+    former = sorted((set(before["former"]) | set(before["members"])) - set(ids))
+    document = {
+        "id": person, "members": ids, "former": former, "near": work.near.get(person, before["near"]),
+        "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "custodians": sorted({record.organisation for record in members}),
+    }
+    if document != before:
+        work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
+    _save_golden(work, person, members)
+    if len(ids) > 1 or former:
+        _save_linkage(work, person, ids, former)
+    if set(ids) != set(before["members"]) and (len(ids) > 1 or before["members"]):
+        _explain(work, person, before["members"], ids, edges)
+
+
+def _inner_edges(work: Work, ids: Sequence[str]) -> list[Edge]:
+    inside = set(ids)
+    found = [edge for edge in open_edges(work.tx, ids) if edge.kind in STRENGTH and edge.a in inside and edge.b in inside]
+    return sorted(found, key=lambda edge: (STRENGTH[edge.kind], -(edge.weight or 0.0), edge.id))
+
+
+def _decided_by(id: str, edges: Iterable[Edge]) -> dict[str, Any]:
+    """Who or what holds a member in its person: its strongest edge."""
+    for edge in edges:
+        if id in (edge.a, edge.b):
+            return {"edge": edge.id, "kind": edge.kind, "by": edge.agent, "cause": edge.cause}
+    return {}
+
+
+def _save_golden(work: Work, person: str, members: Sequence[Record]) -> None:
+    settings = work.services.settings
+    resource = golden_patient(
+        [Member(record.id, record.state, record.organisation, record.first_key, record.first_event, record.active) for record in members],
+        id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
+    )
+    save_resource(work.tx, resource, _custodian(members))
+
+
+def _custodian(members: Sequence[Record]) -> str:
+    """The trust of a person known to one trust only; else everyone's."""
+    trusts = {record.organisation for record in members}
+    return trusts.pop() if len(trusts) == 1 else EVERYONES
+
+
+def _save_linkage(work: Work, person: str, ids: Sequence[str], former: Sequence[str]) -> None:
+    base = work.services.settings.canonical_base
+    resource = linkage(linkage_id(work.services.id_secret, person), base, golden=person, members=ids, former=former)
+    save_resource(work.tx, resource, EVERYONES)
+
+
+def linkage_id(secret: bytes, person: str) -> str:
+    """The id of the Linkage that shows a person."""
+    return mint_id(secret, f"linkage|{person}")
+
+
+def _retire(work: Work, person: str, before: dict[str, Any]) -> None:
+    """A person left without records reads as inactive and replaced by the one that most of them went to."""
+    if not before["members"]:
+        return
+    records = work.records(before["members"])
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.person] = counts.get(record.person, 0) + 1
+    successor = min(counts, key=lambda one: (-counts[one], one))
+    document = {"id": person, "members": [], "former": sorted(set(before["former"]) | set(before["members"])), "near": {}, "successor": successor}
+    work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
+    save_resource(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), EVERYONES)
+    work.event("person-retired", person=person, successor=successor, before=before["members"])
+
+
+def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str], edges: Sequence[Edge]) -> None:
+    """The Provenance and the outgoing event of a change of membership."""
+    joined, left = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+    if not before and len(after) == 1:
+        return
+    action = "unlinked" if left and not joined else "linked"
+    best = next((edge for edge in edges if edge.a in joined or edge.b in joined), None)
+    number = work.tx.next_number("provenance")
+    decision = Decision(
+        action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
+        edge=best.id if best else "", grade=best.grade if best else None, weight=best.weight if best else None,
+        fields={name: tuple(value) for name, value in (best.evidence.get("fields", {}) if best else {}).items()},
+    )
+    targets = [f"Patient/{person}", *(f"Patient/{id}" for id in [*joined, *left])]
+    resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
+    save_resource(work.tx, resource, EVERYONES)
+    work.event(action, person=person, before=list(before), after=list(after), edge=decision.edge)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A source record reached from a named patient: itself (``grade`` None) or over links.
+
+    ``decided_by`` says who holds it in the person, ``linkage`` the id of the Linkage that shows it.
+    """
+
+    record: str
+    person: str
+    grade: str | None = None
+    linkage: str | None = None
+    decided_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """All records reached, and how many more stand just below the floor of grade."""
+
+    records: tuple[Reached, ...]
+    below: int = 0
+
+
+FLOORS = ("certain", "probable", "possible")
+
+
+def reach(snapshot: Snapshot, secret: bytes, patients: Sequence[str], floor: str = "certain") -> Reach:
+    """The records of the persons that the named patients (source or golden ids) are, at or above the floor (fhir.md 3, Expansion)."""
+    named = get_records(snapshot, patients)
+    persons = {record.person for record in named.values()} | {_current(snapshot, id) for id in patients if id not in named} - {""}
+    found: dict[str, Reached] = {}
+    below: set[str] = set()
+    for person in sorted(persons):
+        body = snapshot.get(PERSON, person)
+        document = orjson.loads(body) if body else {"members": [], "near": {}, "decided": {}}
+        _add(found, document["members"], person, "certain", secret, document)
+        for grade in FLOORS[1:]:
+            others = [record.id for other in document["near"].get(grade, []) for record in members_of(snapshot, other)]
+            if FLOORS.index(grade) <= FLOORS.index(floor):
+                _add(found, others, person, grade, secret, document)
+            elif FLOORS.index(grade) == FLOORS.index(floor) + 1:
+                below.update(others)
+    records = [Reached(id, named[id].person) if id in named else one for id, one in found.items()]
+    return Reach(tuple(records), len(below - set(found)))
+
+
+def _add(found: dict[str, Reached], ids: Iterable[str], person: str, grade: str, secret: bytes, document: dict[str, Any]) -> None:
+    for id in ids:
+        if id not in found:
+            decided = document.get("decided", {}).get(id, {})
+            by = f"{decided['by']} {decided['cause']}" if decided else None
+            found[id] = Reached(id, person, grade, linkage_id(secret, person), by)
+
+
+def _current(snapshot: Snapshot, person: str) -> str:
+    """The living person that an id, perhaps retired, stands for; empty where there is none."""
+    for _ in range(100):
+        body = snapshot.get(PERSON, person)
+        if body is None:
+            return ""
+        document = orjson.loads(body)
+        if document["members"]:
+            return person
+        person = document.get("successor", "")
+    return ""

@@ -1,0 +1,70 @@
+"""The end of a change: save its records, link them, and bring every resource that shows them up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from app.ingest import linking, people, studies
+from app.ingest.records import Record
+from app.ingest.resources import save_resource
+from app.ingest.work import Work
+from mappers.source_patient import source_patient, source_uri
+
+
+def finish(work: Work) -> None:
+    """End the change: links first, since they move records between persons, then resources, records and studies."""
+    for record in list(work.dirty.values()):
+        work.save(record)
+    linking.update(work, _roots(work, work.dirty.values()))
+    for record in _with_survivors(work):
+        _publish(work, record)
+    people.publish(work)
+    studies.follow(work)
+    for record in work.dirty.values():
+        work.save(record)
+
+
+def _roots(work: Work, records: Iterable[Record]) -> list[Record]:
+    """The records that answer for the changed ones, each once, in the order of their numbers."""
+    found = {root.id: root for root in (work.root(record) for record in records)}
+    return sorted(found.values(), key=lambda record: record.number)
+
+
+def _with_survivors(work: Work) -> list[Record]:
+    """Changed records, and the survivors that show the identifiers of changed losers."""
+    found = {record.id: record for record in work.dirty.values() if record.id in work.shown or record.id in work.moved}
+    for record in list(found.values()):
+        if record.replaced_by is not None:
+            survivor = work.record(record.replaced_by)
+            if survivor is not None:
+                found[survivor.id] = survivor
+    return sorted(found.values(), key=lambda record: record.number)
+
+
+def _publish(work: Work, record: Record) -> None:
+    """Save the source Patient where what it shows has changed; ``meta.source`` alone makes no version."""
+    settings = work.services.settings
+    losers = work.records(record.merged)
+    links = [_link(record.replaced_by, "replaced-by")] if record.replaced_by else []
+    links += [_link(one.id, "replaces") for one in losers]
+    resource = source_patient(
+        record.state, id=record.id, organisation=record.organisation, canonical_base=settings.canonical_base,
+        organisation_name=work.services.sources.organisation_name(record.organisation), links=links, active=record.active,
+        former=[(held.fact, one.replaced) for one in losers for held in one.state.identifiers() if one.replaced],
+    )
+    content = sha256(orjson.dumps(resource)).hexdigest()
+    if content == record.content:
+        return
+    resource["meta"]["source"] = source_uri(settings.canonical_base, (work.cause.agent, work.cause.message))
+    save_resource(work.tx, resource, record.organisation)
+    record.content = content
+    work.change(record)
+    work.people.add(record.person)
+
+
+def _link(id: str, type: str) -> dict[str, Any]:
+    return {"other": {"reference": f"Patient/{id}", "type": "Patient"}, "type": type}

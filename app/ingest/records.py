@@ -1,0 +1,103 @@
+"""Source records as the store keeps them: one trust's patient, the fold of what was said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.store.contract import RECORD, Snapshot, Transaction
+from mappers.patient import PatientState
+
+
+@dataclass(slots=True)
+class Record:
+    """A source record. ``person`` is the golden patient's id, ``birth_person`` the one it was born with.
+
+    ``replaced`` is the event time of the merge that made it inactive, ``content`` the key of what its Patient shows,
+    ``studies`` whether any study was ever filed under it, ``former`` the person ids it once had, newest first;
+    ``stored`` the state's bytes.
+    """
+
+    id: str
+    number: int
+    organisation: str
+    first_key: str
+    first_event: str
+    person: str
+    birth_person: str
+    state: PatientState
+    active: bool = True
+    replaced_by: str | None = None
+    replaced: str | None = None
+    merged: list[str] = field(default_factory=list)
+    pending: bool = False
+    content: str = ""
+    studies: bool = False
+    former: list[str] = field(default_factory=list)
+    stored: bytes = b""
+
+
+def record_from_body(body: bytes) -> Record:
+    """The Record of a stored document: a line of JSON, then the state's own bytes."""
+    head, _, state = body.partition(b"\n")
+    values: dict[str, Any] = orjson.loads(head)
+    return Record(state=PatientState.from_json(state), stored=state, **values)
+
+
+def index_key(organisation: str, identifier: str) -> str:
+    """The index value by which a record of ``organisation`` is found: an identifier counts within its trust only."""
+    return f"{organisation}|{identifier}"
+
+
+def identifier_keys(record: Record) -> list[str]:
+    """``system|value`` of every identifier it ever had, ended ones included: all of them still find it."""
+    return [held.fact.key for held in record.state.identifiers()]
+
+
+_HEAD = tuple(name for name in Record.__slots__ if name not in ("state", "stored"))
+
+
+def save_record(tx: Transaction, record: Record) -> None:
+    """Store the record under its identifiers, old ones included, and its person."""
+    head = orjson.dumps({name: getattr(record, name) for name in _HEAD})
+    identifiers = [index_key(record.organisation, key) for key in identifier_keys(record)]
+    tx.put(RECORD, record.id, b"%s\n%s" % (head, record.stored), {"identifier": identifiers, "person": [record.person]})
+
+
+def get_record(tx: Snapshot, id: str) -> Record | None:
+    """The record of that id, or None."""
+    body = tx.get(RECORD, id)
+    return None if body is None else record_from_body(body)
+
+
+def get_records(tx: Snapshot, ids: Iterable[str]) -> dict[str, Record]:
+    """The records that exist among ``ids``."""
+    return {key: record_from_body(body) for key, body in tx.get_many(RECORD, list(ids)).items()}
+
+
+def records_by_identifier(tx: Snapshot, organisation: str, identifiers: Sequence[str]) -> list[Record]:
+    """Records of the organisation that hold any of the identifiers (``system|value``), replaced ones included."""
+    if not identifiers:
+        return []
+    values = [index_key(organisation, key) for key in identifiers]
+    return [record_from_body(body) for _, body in tx.find(RECORD, "identifier", values)]
+
+
+def members_of(tx: Snapshot, person: str) -> list[Record]:
+    """The records that a person is made of, replaced ones included."""
+    return [record_from_body(body) for _, body in tx.find(RECORD, "person", [person])]
+
+
+def root_of(tx: Snapshot, record: Record) -> Record:
+    """The record that answers for this one: the end of its replaced-by chain."""
+    seen = {record.id}
+    while record.replaced_by is not None and record.replaced_by not in seen:
+        seen.add(record.replaced_by)
+        following = get_record(tx, record.replaced_by)
+        if following is None:
+            break
+        record = following
+    return record

@@ -1,0 +1,23 @@
+"""How a resource that Weald built is saved: validated once, its search entries made once, before the commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.search.entries import entries
+from app.store.content import Content, content_from_resource
+from app.store.contract import Transaction
+from mappers.fhir import validate
+
+EVERYONES = "*"
+"""Custodian of what is made of several trusts' records: seen only by who sees every trust, until views are composed for each caller."""
+
+
+def save_resource(tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None) -> bool:
+    """Validate and save the resource; True where that made a new version. InvalidResource is a fault of Weald's own."""
+    validate(resource)
+    short: Content | None = None if summary is None else content_from_resource(summary)
+    _, new = tx.save(
+        resource["resourceType"], resource["id"], content_from_resource(resource), entries(resource), custodian=custodian, summary=short
+    )
+    return new

@@ -1,0 +1,130 @@
+"""Source studies and the ImagingStudy resources published of them: a pure function of facts, records and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from app.ingest.evidence import contradicts, header_demographics
+from app.ingest.identity import mint_id
+from app.ingest.records import Record
+from app.ingest.resources import save_resource
+from app.ingest.reviews import open_review
+from app.ingest.work import Work
+from app.services import Services
+from app.store.contract import FACTS, STUDY, Snapshot
+from mappers.dicom.chunks import pack, unpack
+from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.study import imaging_study, partition
+from mappers.facts import PatientFacts, Stamp
+
+CHUNK = 1000
+CHUNKS_KEPT = 16
+
+
+def facts_of(tx: Snapshot, uid: str) -> list[InstanceFacts]:
+    """All facts kept of a study, of every source."""
+    return [facts for _, body in tx.find(FACTS, "study", [uid]) for facts in unpack(body)]
+
+
+def add_facts(work: Work, uid: str, known: Sequence[InstanceFacts], new: Sequence[InstanceFacts]) -> None:
+    """Append the new facts of a study; many small chunks are packed again into few."""
+    stored = work.tx.find(FACTS, "study", [uid])
+    kept = list(new)
+    if len(stored) >= CHUNKS_KEPT:
+        for key, _ in stored:
+            work.tx.remove(FACTS, key)
+        kept = [*known, *new]
+    for start in range(0, len(kept), CHUNK):
+        number = work.tx.next_number("facts")
+        work.tx.put(FACTS, f"{uid}|{number:012d}", pack(kept[start : start + CHUNK]), {"study": [uid]})
+
+
+def study_document(tx: Snapshot, uid: str) -> dict[str, Any]:
+    """What is kept of a study beside its facts: the record of each patient key, and the ids published."""
+    body = tx.get(STUDY, uid)
+    document: dict[str, Any] = orjson.loads(body) if body else {"uid": uid, "keys": {}, "published": []}
+    return document
+
+
+def file_under(work: Work, document: dict[str, Any], key: str, record: Record, facts: PatientFacts, stamp: Stamp) -> None:
+    """Note that the study's patient key is this record's, and what the header said of the patient."""
+    document["keys"].setdefault(key, {"record": record.id, "header": header_demographics(work, facts, stamp)})
+    if not record.studies:
+        record.studies = True
+        work.change(record)
+    work.studies[document["uid"]] = document
+
+
+def follow(work: Work) -> None:
+    """Publish the studies this change added to, and those whose record moved or no longer fits the header."""
+    changed = {id for id in work.moved if (record := work.record(id)) is not None and record.studies}
+    checked = {record.id for record in work.dirty.values() if record.studies} | changed
+    for _, body in work.tx.find(STUDY, "patient-key", sorted(checked)) if checked else []:
+        document = orjson.loads(body)
+        holders = {entry["record"] for entry in document["keys"].values()}
+        if holders & changed or _misfits(work, document) != set(document.get("misfits", [])):
+            work.studies.setdefault(document["uid"], document)
+    for uid in sorted(work.studies):
+        publish(work, work.studies[uid])
+
+
+def _misfits(work: Work, document: Mapping[str, Any]) -> set[str]:
+    """Patient keys whose header contradicts the record in name, birth date and sex at once (imaging.md 2.2)."""
+    found = set()
+    for key, entry in document["keys"].items():
+        record = work.record(entry["record"])
+        if record is not None and contradicts(work, entry["header"], work.root(record)):
+            found.add(key)
+    return found
+
+
+def publish(work: Work, document: dict[str, Any]) -> None:
+    """Save the ImagingStudy of a study: one, or one a person where its patient keys are of several (imaging.md 3.3)."""
+    uid, services = document["uid"], work.services
+    facts = facts_of(work.tx, uid)
+    roots = {key: work.root(record) for key, entry in document["keys"].items() if (record := work.record(entry["record"])) is not None}
+    misfits = _misfits(work, document)
+    groups = partition(facts, {key: record.person for key, record in roots.items()}, services.sources.contexts())
+    published = []
+    plain = mint_id(services.id_secret, f"study|{uid}")
+    for keys, members in groups:
+        id = plain if len(groups) == 1 else mint_id(services.id_secret, f"study|{uid}|{min(keys)}")
+        flags = (["patient-conflict"] if len(groups) > 1 else []) + (["identity-mismatch"] if misfits & set(keys) else [])
+        subjects = {key: (None if key in misfits else roots[key].id) for key in keys}
+        full, summary, custodian = imaging_study(
+            members, id=id, subject_of=subjects, contexts=services.sources.contexts(), endpoints=endpoint_ids(services), flags=flags
+        )
+        save_resource(work.tx, full, custodian, summary)
+        published.append(id)
+    _withdraw(work, set(document["published"]) - set(published))
+    _ask(work, roots, misfits, groups)
+    after = {**document, "published": sorted(published), "misfits": sorted(misfits)}
+    index = {"patient-key": sorted({entry["record"] for entry in document["keys"].values()} | {record.id for record in roots.values()})}
+    work.tx.put(STUDY, uid, orjson.dumps(after), index)
+    work.event("study-published", study=sorted(published))
+
+
+def _withdraw(work: Work, ids: Iterable[str]) -> None:
+    for id in sorted(ids):
+        work.tx.delete("ImagingStudy", id)
+
+
+def _ask(work: Work, roots: Mapping[str, Record], misfits: set[str], groups: Sequence[tuple[Sequence[str], Any]]) -> None:
+    for key in sorted(misfits):
+        open_review(work, "identity-mismatch", [roots[key].id], "An image header contradicts this record in name, birth date and sex.")
+    if len(groups) > 1:
+        open_review(work, "study-of-two-persons", [record.id for record in roots.values()], "One study names two persons.")
+
+
+def endpoint_ids(services: Services) -> dict[tuple[str, str], str]:
+    """The id of each archive's Endpoint resources, by (source code, connection type)."""
+    kinds = ("dicom-wado-rs", "dicom-qido-rs")
+    return {
+        (code, kind): mint_id(services.id_secret, f"endpoint|{code}|{kind}")
+        for code, context in services.sources.contexts().items()
+        if context.source.wado_base
+        for kind in kinds
+    }

@@ -1,0 +1,131 @@
+"""One change in the making: the records it touches, each loaded once, saved and published once at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.ingest.identity import mint_id
+from app.ingest.records import Record, get_record, get_records, members_of, records_by_identifier, root_of, save_record
+from app.services import Services
+from app.store.contract import EVENT, RECORD, Transaction
+from mappers.facts import PatientFacts, Stamp
+from mappers.patient import PatientState
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a change is made: who (a feed, an archive, a steward), by which message, when it happened and was received."""
+
+    agent: str
+    message: str
+    occurred: str
+    received: str
+
+    @property
+    def reference(self) -> str:
+        """``agent#message``."""
+        return f"{self.agent}#{self.message}"
+
+
+@dataclass(slots=True)
+class Work:
+    """The unit of work of one change. ``finish`` in ``app.ingest.publish`` ends it.
+
+    ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new;
+    ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
+    may change; ``near``: other persons that a person would include at a lower floor of grade.
+    """
+
+    tx: Transaction
+    services: Services
+    cause: Cause
+    loaded: dict[str, Record] = field(default_factory=dict)
+    dirty: dict[str, Record] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    people: set[str] = field(default_factory=set)
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    near: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+
+    def _one(self, record: Record) -> Record:
+        return self.loaded.setdefault(record.id, record)
+
+    def record(self, id: str) -> Record | None:
+        """The record of that id, the same object at each call."""
+        if id in self.loaded:
+            return self.loaded[id]
+        found = get_record(self.tx, id)
+        return None if found is None else self._one(found)
+
+    def records(self, ids: Iterable[str]) -> list[Record]:
+        """The records that exist among ``ids``, in that order."""
+        wanted = list(ids)
+        missing = [id for id in wanted if id not in self.loaded]
+        for found in get_records(self.tx, missing).values():
+            self._one(found)
+        return [self.loaded[id] for id in wanted if id in self.loaded]
+
+    def holders(self, organisation: str, identifiers: Sequence[str]) -> list[Record]:
+        """Records of the organisation holding any of the identifiers."""
+        return [self._one(found) for found in records_by_identifier(self.tx, organisation, identifiers)]
+
+    def members(self, person: str) -> list[Record]:
+        """The records of a person as this change has them, replaced ones included, by first key."""
+        found = {record.id: self._one(record) for record in members_of(self.tx, person)}
+        found.update({record.id: record for record in self.dirty.values()})
+        return sorted((record for record in found.values() if record.person == person), key=lambda record: record.first_key)
+
+    def root(self, record: Record) -> Record:
+        """The record that answers for this one after its trust's merges."""
+        return self._one(root_of(self.tx, record)) if record.replaced_by else record
+
+    def change(self, record: Record) -> Record:
+        """Mark the record as changed."""
+        self.dirty[record.id] = record
+        return record
+
+    def create(self, organisation: str, first_key: str, first_event: str) -> Record:
+        """A new record, with the ids of its first key (design.md, Identity), not yet saved."""
+        secret = self.services.id_secret
+        id = self._free_id(f"patient|{organisation}|{first_key}")
+        person = mint_id(secret, f"person|{id}")
+        record = Record(
+            id=id, number=self.tx.next_number("record"), organisation=organisation, first_key=f"{organisation}|{first_key}",
+            first_event=first_event, person=person, birth_person=person, state=PatientState.empty(),
+        )
+        self.loaded[id] = record
+        return self.change(record)
+
+    def _free_id(self, key: str) -> str:
+        turn = 0
+        while True:
+            id = mint_id(self.services.id_secret, key if turn == 0 else f"{key}#{turn}")
+            if id not in self.loaded and self.tx.get(RECORD, id) is None:
+                return id
+            turn += 1
+
+    def tell(self, record: Record, facts: PatientFacts, stamp: Stamp) -> None:
+        """Fold what a message says into the record."""
+        state = record.state.apply(facts, stamp)
+        stored = state.to_json()
+        if stored == record.stored:
+            return
+        if not record.stored or not state.same_values(record.state):
+            self.shown.add(record.id)
+        record.state, record.stored = state, stored
+        self.change(record)
+
+    def save(self, record: Record) -> None:
+        """Store the record now, so that look-ups of this change find it."""
+        save_record(self.tx, record)
+
+    def event(self, action: str, **details: Any) -> None:
+        """Put an event in the outbox, in this commit."""
+        number = self.tx.next_number("event")
+        body = {"number": number, "action": action, "at": self.tx.now, "cause": self.cause.reference, **details}
+        self.tx.put(EVENT, f"{number:016d}", orjson.dumps(body), {"state": ["new"]})

@@ -1,0 +1,130 @@
+"""Links shown as FHIR R4: Linkage, Provenance and Task (fhir.md 3, Link history).
+
+A person of two records or more has one Linkage (``source`` the golden patient, ``alternate`` its members,
+``historical`` the former ones). A doubtful pair has its own, ``active`` false, and a Task whose ``focus`` it is.
+Each decision makes one Provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+AGENT_TYPE = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
+
+
+def _patient(id: str) -> dict[str, Any]:
+    return {"reference": f"Patient/{id}", "type": "Patient"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision about links: ``action`` linked, unlinked, merged, unmerged, review, confirmed or rejected.
+
+    ``agent`` names who decided: the matcher with its model, a feed with its message, or a steward. ``edge`` is the id
+    of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair. ``fields`` gives the
+    comparison level and weight of each field by name, never a value.
+    """
+
+    action: str
+    recorded: str
+    agent: str
+    reason: str
+    edge: str = ""
+    grade: str | None = None
+    weight: float | None = None
+    fields: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    occurred: str | None = None
+
+
+def linkage(id: str, base: str, *, golden: str | None, members: Sequence[str], former: Sequence[str] = (), active: bool = True) -> dict[str, Any]:
+    """The Linkage of a person, or of a doubtful pair where ``golden`` is None (invariant lnk-1: two items at least)."""
+    items: list[dict[str, Any]] = []
+    if golden is not None:
+        items.append({"type": "source", "resource": _patient(golden)})
+    items += [{"type": "alternate", "resource": _patient(member)} for member in sorted(members)]
+    items += [{"type": "historical", "resource": _patient(member)} for member in sorted(former)]
+    return {
+        "resourceType": "Linkage",
+        "id": id,
+        "meta": {"tag": [{"system": f"{base}/CodeSystem/linkage-class", "code": "person" if golden else "doubtful-pair"}]},
+        "active": active,
+        "author": {"display": "Weald"},
+        "item": items,
+    }
+
+
+def _evidence(decision: Decision, base: str) -> list[dict[str, Any]]:
+    extensions: list[dict[str, Any]] = []
+    if decision.grade is not None:
+        extensions.append({"url": MATCH_GRADE, "valueCode": decision.grade})
+    if decision.weight is not None:
+        extensions.append({"url": f"{base}/StructureDefinition/match-weight", "valueDecimal": round(decision.weight, 3)})
+    if decision.edge:
+        extensions.append({"url": f"{base}/StructureDefinition/edge", "valueId": decision.edge})
+    extensions += [
+        {
+            "url": f"{base}/StructureDefinition/field-evidence",
+            "extension": [
+                {"url": "field", "valueCode": name.replace("_", "-").replace(":", ".").replace("/", ".")[:64]},
+                {"url": "level", "valueString": level},
+                {"url": "weight", "valueDecimal": round(weight, 3)},
+            ],
+        }
+        for name, (level, weight) in sorted(decision.fields.items())
+    ]
+    return extensions
+
+
+def provenance(id: str, base: str, decision: Decision, *, targets: Sequence[str]) -> dict[str, Any]:
+    """The Provenance of one decision over ``targets`` (references, versioned where the caller has versions)."""
+    resource: dict[str, Any] = {
+        "resourceType": "Provenance",
+        "id": id,
+        "meta": {"tag": [{"system": f"{base}/CodeSystem/link-action", "code": decision.action}]},
+    }
+    evidence = _evidence(decision, base)
+    if evidence:
+        resource["extension"] = evidence
+    resource["target"] = [{"reference": target} for target in targets]
+    if decision.occurred:
+        resource["occurredDateTime"] = decision.occurred
+    resource["recorded"] = decision.recorded
+    resource["reason"] = [{"text": decision.reason}]
+    resource["activity"] = {"coding": [{"system": f"{base}/CodeSystem/link-action", "code": decision.action}]}
+    resource["agent"] = [
+        {"type": {"coding": [{"system": AGENT_TYPE, "code": "author"}]}, "who": {"display": decision.agent}}
+    ]
+    return resource
+
+
+def review_task(
+    id: str, base: str, decision: Decision, *, linkage_id: str | None, records: Sequence[str], kind: str, status: str, modified: str, outcome: str | None = None
+) -> dict[str, Any]:
+    """The Task that asks a steward about a pair: ``kind`` names the question, ``outcome`` how it ended."""
+    resource: dict[str, Any] = {
+        "resourceType": "Task",
+        "id": id,
+        "status": status,
+        "intent": "proposal",
+        "code": {"coding": [{"system": f"{base}/CodeSystem/review", "code": kind}]},
+        "description": decision.reason,
+        **({"focus": {"reference": f"Linkage/{linkage_id}", "type": "Linkage"}} if linkage_id else {}),
+        "for": _patient(records[0]),
+        "authoredOn": decision.recorded,
+        "lastModified": modified,
+        "input": [
+            {"type": {"coding": [{"system": f"{base}/CodeSystem/review-input", "code": "record"}]}, "valueReference": _patient(record)}
+            for record in records
+        ],
+    }
+    evidence = _evidence(decision, base)
+    if evidence:
+        resource["extension"] = evidence
+    if outcome is not None:
+        resource["output"] = [
+            {"type": {"coding": [{"system": f"{base}/CodeSystem/review-input", "code": "outcome"}]}, "valueCode": outcome}
+        ]
+    return resource
