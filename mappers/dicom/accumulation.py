@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mappers.context import MappingContext, Source
+from mappers.context import MappingContext
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.patient import patient_key
 from mappers.dicom.tables import REJECTION_TITLES
@@ -37,7 +37,7 @@ class Standing:
         return "entered-in-error" if wrong else "unknown"
 
 
-def standing(facts: Iterable[InstanceFacts], sources: Mapping[str, Source]) -> Standing:
+def standing(facts: Iterable[InstanceFacts], contexts: Mapping[str, MappingContext]) -> Standing:
     """The Standing of all facts of one study and person, whatever their order and repetition."""
     claims: dict[tuple[str, str, str], list[InstanceFacts]] = {}
     for fact in facts:
@@ -52,7 +52,7 @@ def standing(facts: Iterable[InstanceFacts], sources: Mapping[str, Source]) -> S
             held = _by_digest(held)
         if len(held) > 1:
             result.flags.add("sop-conflict")
-        zone = sources[key[0]].time_zone
+        zone = contexts[key[0]].source.time_zone
         winners.append(max(held, key=lambda fact: _recency(fact, zone)) if len(held) > 1 else held[0])
     if _conflicting(winners):
         result.flags.add("sop-conflict")
@@ -118,37 +118,26 @@ def _apply_rejections(winners: Iterable[InstanceFacts], result: Standing) -> Non
             result.visible.append(fact)
 
 
-@dataclass(frozen=True, slots=True)
-class PersonPart:
-    """The facts of one study that belong to one person; ``key`` is the smallest patient key among them."""
-
-    person: str
-    key: str
-    facts: tuple[InstanceFacts, ...]
+Part = tuple[tuple[str, ...], tuple[InstanceFacts, ...]]
 
 
-def partition(
-    facts: Iterable[InstanceFacts],
-    person_of: Mapping[str, str],
-    *,
-    sources: Mapping[str, Source],
-    canonical_base: str = "https://weald.example/fhir",
-) -> list[PersonPart]:
-    """The parts of one study by person, by key: one part is the usual case, several are the conflict of imaging.md 3.3.
+def partition(facts: Iterable[InstanceFacts], person_of: Mapping[str, str], contexts: Mapping[str, MappingContext]) -> list[Part]:
+    """The patient keys and facts of each person whom one study names, ordered by smallest key; keys are sorted.
 
-    ``person_of`` gives the person of a patient key; a key it lacks is a person of its own.
+    One part is the usual case, several are the conflict of imaging.md 3.3. ``person_of`` gives the person of a
+    patient key; a key that it lacks is a person of its own.
     """
-    contexts = {code: MappingContext(source, "", canonical_base) for code, source in sources.items()}
     keys: dict[tuple[str, str, int], str] = {}
     parts: dict[str, list[InstanceFacts]] = {}
-    smallest: dict[str, str] = {}
-    for fact in facts:
+    named: dict[str, set[str]] = {}
+    held = list(facts)
+    for fact in held:
         place = (fact.source, fact.study_uid, id(fact.patient))
         key = keys.get(place)
         if key is None:
             key = keys[place] = patient_key(fact, contexts[fact.source])
         person = person_of.get(key, key)
         parts.setdefault(person, []).append(fact)
-        smallest[person] = min(smallest.get(person, key), key)
-    made = [PersonPart(person, smallest[person], tuple(held)) for person, held in parts.items()]
-    return sorted(made, key=lambda part: part.key)
+        named.setdefault(person, set()).add(key)
+    made = [(tuple(sorted(named[person])), tuple(members)) for person, members in parts.items()]
+    return sorted(made, key=lambda part: part[0])

@@ -1,4 +1,4 @@
-"""Facts of many instances of one study and source as one compact document: shared values once, the rest in columns."""
+"""Facts of many instances of one study as one compact document: shared values once, the rest in columns."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def chunks(facts: Sequence[InstanceFacts], size: int = CHUNK_SIZE) -> Iterator[S
 
 
 def pack(facts: Sequence[InstanceFacts]) -> bytes:
-    """One chunk of at most CHUNK_SIZE facts of one source and study. ``unpack`` gives them back, in order."""
-    if not 0 < len(facts) <= CHUNK_SIZE or len({(fact.source, fact.study_uid) for fact in facts}) != 1:
-        raise ValueError("a chunk holds 1 to 1000 facts of one source and one study")
+    """One chunk of at most CHUNK_SIZE facts of one study. ``unpack`` gives them back, in order."""
+    if not 0 < len(facts) <= CHUNK_SIZE or len({fact.study_uid for fact in facts}) != 1:
+        raise ValueError("a chunk holds 1 to 1000 facts of one study")
     document = {
         "version": _VERSION,
-        "source": facts[0].source,
         "study": facts[0].study_uid,
+        "sources": _column([fact.source for fact in facts]),
         "patientAttributes": _shared([fact.patient for fact in facts]),
         "studyAttributes": _shared([fact.study for fact in facts]),
         "seriesAttributes": _shared([fact.series for fact in facts]),
@@ -41,10 +41,11 @@ def pack(facts: Sequence[InstanceFacts]) -> bytes:
 def unpack(chunk: bytes) -> list[InstanceFacts]:
     """The facts of a chunk made by ``pack``; what was shared is one object again."""
     document = orjson.loads(zlib.decompress(chunk))
-    source, study_uid = document["source"], document["study"]
     sop_uids = _uids_back(document["uids"])
     count = len(sop_uids)
     rows = zip(
+        _column_back(document["sources"], count),
+        [document["study"]] * count,
         _column_back(document["series"], count),
         sop_uids,
         _shared_back(document["patientAttributes"], count),
@@ -53,7 +54,7 @@ def unpack(chunk: bytes) -> list[InstanceFacts]:
         _columns_back(document["instances"], count),
         strict=True,
     )
-    return [InstanceFacts(source, study_uid, *row) for row in rows]
+    return [InstanceFacts(*row) for row in rows]
 
 
 def _shared(column: list[Attributes]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mappers.context import Source
+from mappers.context import MappingContext
 from mappers.dicom.facts import Attributes, InstanceFacts
 
 
@@ -22,7 +22,9 @@ class Voice:
     count: int
 
 
-def voices(facts: Iterable[InstanceFacts], level: Callable[[InstanceFacts], Attributes], sources: Mapping[str, Source]) -> list[Voice]:
+def voices(
+    facts: Iterable[InstanceFacts], level: Callable[[InstanceFacts], Attributes], contexts: Mapping[str, MappingContext]
+) -> list[Voice]:
     """The distinct attributes of a level: best source first (lowest rank, then code), most instances, then by content."""
     counts: dict[tuple[str, int], int] = {}
     held: dict[tuple[str, int], Attributes] = {}
@@ -35,8 +37,8 @@ def voices(facts: Iterable[InstanceFacts], level: Callable[[InstanceFacts], Attr
     for place, count in counts.items():
         row = merged.setdefault((place[0], held[place].content), [held[place], 0])
         row[1] += count
-    ordered = sorted(merged.items(), key=lambda item: (sources[item[0][0]].rank, item[0][0], -item[1][1], item[0][1]))
-    return [Voice(sources[source].rank, source, row[0], row[1]) for (source, _), row in ordered]
+    ordered = sorted(merged.items(), key=lambda item: (contexts[item[0][0]].source.rank, item[0][0], -item[1][1], item[0][1]))
+    return [Voice(contexts[source].source.rank, source, row[0], row[1]) for (source, _), row in ordered]
 
 
 class Election:

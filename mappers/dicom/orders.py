@@ -26,7 +26,7 @@ def study_identifiers(known: list[InstanceFacts], election: Election, requests: 
     found = [identifier("urn:dicom:uid", f"urn:oid:{uid}", type=_STUDY_UID)]
     found += _numbers((_ACCESSION,), election, requests, setting)
     for value, voice in election.every("StudyID"):
-        context = setting.context(voice.source)
+        context = setting.contexts[voice.source]
         organisation = context.source.organisation
         system = context.source.study_id_system or scoped_system(context, organisation, "study-id")
         found.append(identifier(system, value, type=_STUDY_ID, owner=organisation))
@@ -75,7 +75,7 @@ def _issued(number: _Number, values: Mapping[str, Any], context: MappingContext)
 
 def _numbers(kinds: tuple[_Number, ...], election: Election, requests: Election, setting: Setting) -> list[dict[str, Any]]:
     return [
-        _issued(number, values, setting.context(source))
+        _issued(number, values, setting.contexts[source])
         for values, source in _carriers(election, requests)
         for number in kinds
         if number.keyword in values
@@ -95,4 +95,4 @@ def encounter_reference(election: Election, setting: Setting) -> dict[str, Any] 
         return None
     issuers = [item for item, voice in election.every("IssuerOfAdmissionIDSequence") if voice.source == source]
     values = {"AdmissionID": value, "IssuerOfAdmissionIDSequence": issuers}
-    return {"type": "Encounter", "identifier": _issued(_ADMISSION, values, setting.context(source))}
+    return {"type": "Encounter", "identifier": _issued(_ADMISSION, values, setting.contexts[source])}

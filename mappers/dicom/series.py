@@ -33,7 +33,7 @@ def series_from_facts(facts: Iterable[InstanceFacts], offset: str | None, settin
 
 
 def _series(uid: str, facts: Sequence[InstanceFacts], offset: str | None, holders: list[str], setting: Setting) -> dict[str, Any]:
-    election = Election(voices(facts, lambda fact: fact.series, setting.sources), setting.flags)
+    election = Election(voices(facts, lambda fact: fact.series, setting.contexts), setting.flags)
     instances = _instances(facts, setting)
     made: dict[str, Any] = {"uid": uid, **_series_number(election, setting)}
     made["modality"] = _modality(election, facts, setting)
@@ -60,7 +60,7 @@ def _series_number(election: Election, setting: Setting) -> dict[str, Any]:
     if number is not None:
         return {"number": number}
     for voice in election.voices:
-        raw = setting.raw_number(voice.attributes, "SeriesNumber")
+        raw = setting.raw_number(voice.attributes, "SeriesNumber", voice.source)
         if raw:
             return {"_number": raw}
     return {}
@@ -109,7 +109,7 @@ def _laterality(election: Election, facts: Sequence[InstanceFacts]) -> dict[str,
 def _specimens(election: Election, setting: Setting) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for item, voice in election.every("SpecimenDescriptionSequence"):
-        context = setting.context(voice.source)
+        context = setting.contexts[voice.source]
         if "SpecimenUID" in item:
             found.append({"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{item['SpecimenUID']}"}})
         elif "SpecimenIdentifier" in item:
@@ -131,10 +131,9 @@ def _started(election: Election, offset: str | None, setting: Setting) -> str | 
 def _instances(facts: Sequence[InstanceFacts], setting: Setting) -> list[dict[str, Any]]:
     """Instances by number and UID, each from the best ranked source that shows it."""
     best: dict[str, InstanceFacts] = {}
-    sources = setting.sources
     for fact in facts:
         other = best.setdefault(fact.sop_uid, fact)
-        if other is not fact and (sources[fact.source].rank, fact.source) < (sources[other.source].rank, other.source):
+        if other is not fact and setting.rank(fact.source) < setting.rank(other.source):
             best[fact.sop_uid] = fact
     made = [_instance(uid, fact, setting) for uid, fact in best.items()]
     made.sort(key=lambda instance: (instance.get("number", _ABSENT_NUMBER), instance["uid"]))
@@ -153,7 +152,7 @@ def _instance(uid: str, fact: InstanceFacts, setting: Setting) -> dict[str, Any]
     if number is not None:
         made["number"] = number
     elif fact.instance.raw:
-        raw = setting.raw_number(fact.instance, "InstanceNumber")
+        raw = setting.raw_number(fact.instance, "InstanceNumber", fact.source)
         made.update({"_number": raw} if raw else {})
     title = _title(values)
     if title:

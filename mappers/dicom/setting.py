@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappers.context import MappingContext, Source
+from mappers.context import MappingContext
 from mappers.dicom.facts import Attributes
 from mappers.dicom.identifiers import scoped_system
 
@@ -16,34 +16,33 @@ DATA_ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reaso
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Sources by code; endpoint ids by (source code, connection type); ``flags`` collects the findings of the map."""
+    """Contexts by source code; endpoint ids by (source code, connection type); ``flags`` collects the findings of the map."""
 
-    sources: Mapping[str, Source]
+    contexts: Mapping[str, MappingContext]
     endpoints: Mapping[tuple[str, str], str]
-    canonical_base: str
     flags: set[str] = field(default_factory=set)
 
-    def context(self, source: str) -> MappingContext:
-        """The MappingContext of a source, for maps that need no time of receipt."""
-        return MappingContext(self.sources[source], "", self.canonical_base)
+    def rank(self, source: str) -> tuple[int, str]:
+        """The order of sources: the lowest rank first, then the code."""
+        return self.contexts[source].source.rank, source
 
     def zone(self, source: str) -> str:
         """Time zone of a source."""
-        return self.sources[source].time_zone
+        return self.contexts[source].source.time_zone
 
     def scope(self, source: str) -> str:
         """URI under which the codes of a source's own are named."""
-        context = self.context(source)
+        context = self.contexts[source]
         return scoped_system(context, context.source.organisation, "code")
 
     def endpoint_references(self, sources: list[str]) -> list[dict[str, str]]:
         """References to the endpoints of these sources, the best ranked source first."""
-        ordered = sorted(sources, key=lambda code: (self.sources[code].rank, code))
+        ordered = sorted(sources, key=self.rank)
         places = [(code, connection) for code in ordered for connection in CONNECTION_TYPES]
         return [{"reference": f"Endpoint/{self.endpoints[place]}"} for place in places if place in self.endpoints]
 
-    def raw_number(self, attributes: Attributes, keyword: str) -> dict[str, Any] | None:
+    def raw_number(self, attributes: Attributes, keyword: str, source: str) -> dict[str, Any] | None:
         """The extension that keeps a number which FHIR cannot hold, as text; None where there is none."""
         raw = attributes.raw.get(keyword)
-        url = f"{self.canonical_base}/StructureDefinition/raw-value"
+        url = f"{self.contexts[source].canonical_base}/StructureDefinition/raw-value"
         return {"extension": [{"url": url, "valueString": raw}]} if raw else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mappers.context import Source
-from mappers.dicom.accumulation import Standing, standing
+from mappers.context import MappingContext
+from mappers.dicom.accumulation import Standing, partition, standing
 from mappers.dicom.codes import concepts_from_codes
 from mappers.dicom.election import Election, voices
 from mappers.dicom.facts import InstanceFacts
@@ -18,6 +18,8 @@ from mappers.dicom.series import series_from_facts
 from mappers.dicom.setting import Setting
 from mappers.dicom.times import moment_from_da_tm
 
+__all__ = ["custodian", "imaging_study", "partition", "summary"]
+
 UK_CORE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-ImagingStudy"
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
@@ -26,36 +28,33 @@ def imaging_study(
     facts: Iterable[InstanceFacts],
     *,
     id: str,
-    subject_of: Mapping[str, Mapping[str, Any]],
-    sources: Mapping[str, Source],
+    subject_of: Mapping[str, str | None],
+    contexts: Mapping[str, MappingContext],
     endpoints: Mapping[tuple[str, str], str],
-    canonical_base: str = "https://weald.example/fhir",
     flags: Iterable[str] = (),
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ImagingStudy of the facts of one study and person, and its ``_summary=true`` form.
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The ImagingStudy of the facts of one study and person, its ``_summary=true`` form, and its custodian's ODS code.
 
-    ``subject_of`` gives the Reference of a patient key; where it lacks one the reference is logical. ``endpoints``
+    ``subject_of`` gives the id of the Patient of a patient key; without one the reference is logical. ``endpoints``
     gives Endpoint ids by (source code, connection type); ``flags`` are findings of the caller's, shown with the map's.
     """
-    setting = Setting(sources, endpoints, canonical_base, set(flags))
-    stands = standing(facts, sources)
+    setting = Setting(contexts, endpoints, set(flags))
+    stands = standing(facts, contexts)
     known = stands.visible or stands.hidden or stands.notes
     setting.flags.update(stands.flags)
     made = _study(known, stands, id, subject_of, setting)
-    return made, summary(made)
+    return made, summary(made), custodian(known, setting)
 
 
-def custodian(facts: Iterable[InstanceFacts], sources: Mapping[str, Source]) -> str:
+def custodian(known: Iterable[InstanceFacts], setting: Setting) -> str:
     """ODS code of the organisation that keeps the record: that of the best ranked source."""
-    best = min({fact.source for fact in facts}, key=lambda code: (sources[code].rank, code))
-    return sources[best].organisation
+    best = min({fact.source for fact in known}, key=setting.rank)
+    return setting.contexts[best].source.organisation
 
 
-def _study(
-    known: list[InstanceFacts], stands: Standing, id: str, subject_of: Mapping[str, Mapping[str, Any]], setting: Setting
-) -> dict[str, Any]:
-    election = Election(voices(known, lambda fact: fact.study, setting.sources), setting.flags)
-    requests = Election(voices(known, lambda fact: fact.series, setting.sources), set())
+def _study(known: list[InstanceFacts], stands: Standing, id: str, subject_of: Mapping[str, str | None], setting: Setting) -> dict[str, Any]:
+    election = Election(voices(known, lambda fact: fact.study, setting.contexts), setting.flags)
+    requests = Election(voices(known, lambda fact: fact.series, setting.contexts), set())
     offset = election.one("TimezoneOffsetFromUTC")
     series = series_from_facts(stands.visible, offset, setting)
     elements = {
@@ -83,7 +82,7 @@ def _study(
 
 
 def _meta(setting: Setting) -> dict[str, Any]:
-    system = f"{setting.canonical_base}/CodeSystem/flag"
+    system = next(iter(setting.contexts.values())).flag_system()
     tags = [{"system": system, "code": flag} for flag in sorted(setting.flags)]
     return {"profile": [UK_CORE], **({"tag": tags} if tags else {})}
 
@@ -108,7 +107,7 @@ def _modalities(series: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [codings[code] for code in sorted(codings, key=lambda code: (-counts[code], code))]
 
 
-def _subject(known: list[InstanceFacts], subject_of: Mapping[str, Mapping[str, Any]], setting: Setting) -> dict[str, Any]:
+def _subject(known: list[InstanceFacts], subject_of: Mapping[str, str | None], setting: Setting) -> dict[str, Any]:
     """The patient named by the best ranked source, then by most instances, then the smallest key."""
     counts: dict[tuple[str, int], int] = {}
     examples: dict[tuple[str, int], InstanceFacts] = {}
@@ -119,14 +118,15 @@ def _subject(known: list[InstanceFacts], subject_of: Mapping[str, Mapping[str, A
     asserted: dict[tuple[int, str, str], int] = {}
     facts: dict[tuple[int, str, str], InstanceFacts] = {}
     for place, fact in examples.items():
-        key = main_identifier(fact, setting.context(fact.source)).key
-        claim = (setting.sources[fact.source].rank, fact.source, key)
+        key = main_identifier(fact, setting.contexts[fact.source]).key
+        claim = (*setting.rank(fact.source), key)
         asserted[claim] = asserted.get(claim, 0) + counts[place]
         facts[claim] = fact
     best = min(asserted, key=lambda claim: (claim[0], claim[1], -asserted[claim], claim[2]))
-    main = main_identifier(facts[best], setting.context(best[1]))
+    main = main_identifier(facts[best], setting.contexts[best[1]])
     local = identifier(main.system, main.value, owner=main.owner)
-    return {"type": "Patient", "identifier": local, **subject_of.get(main.key, {})}
+    patient = subject_of.get(main.key)
+    return {**({"reference": f"Patient/{patient}"} if patient else {}), "type": "Patient", "identifier": local}
 
 
 def _started(election: Election, setting: Setting) -> str | None:
