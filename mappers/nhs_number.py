@@ -6,6 +6,8 @@ import re
 
 _FORM = re.compile(r"[0-9]{10}")
 _STOPPED = frozenset({"0123456789", "9876543210", *(str(d) * 10 for d in range(10))})
+_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
+_ZEROS = sum(_WEIGHTS) * ord("0") % 11
 _ISSUED = "467"
 _TEST = "9"
 
@@ -19,8 +21,8 @@ def passes(number: str) -> bool:
     """Whether it is ten digits whose last is the modulus 11 check digit."""
     if not _FORM.fullmatch(number):
         return False
-    total = sum(weight * int(digit) for weight, digit in zip(range(10, 1, -1), number[:9], strict=True))
-    return (11 - total % 11) % 11 == int(number[9])
+    total = sum([weight * digit for weight, digit in zip(_WEIGHTS, number.encode(), strict=True)])
+    return total % 11 == _ZEROS
 
 
 def stopped(number: str) -> bool:

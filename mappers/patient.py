@@ -29,6 +29,7 @@ _HISTORY_OF = {
 }  # fmt: skip
 _CONTENT = {"name": ("family", "given", "suffix", "text"), "address": ("line", "city", "postalCode", "text"), "telecom": ("system", "value")}
 _VERSION = 1
+_NHS = f"{NHS_NUMBER}|"
 
 
 class Said(NamedTuple):
@@ -59,11 +60,22 @@ class HeldIdentifier:
     ended: bool
 
 
+class _Held(NamedTuple):
+    key: str
+    attributes: dict[str, Any]
+    event_time: str
+    ended: bool
+
+
+def _standing(held: _Held) -> tuple[bool, str, bytes]:
+    return not held.ended, held.event_time, orjson.dumps(held.attributes)
+
+
 def _greater(a: Said | None, b: Said) -> Said:
     """The one with the greater stamp; of equal stamps the greater value, so that order never decides."""
     if a is None or a.stamp < b.stamp:
         return b
-    return a if a.stamp > b.stamp or orjson.dumps(a.value) >= orjson.dumps(b.value) else b
+    return a if a.stamp > b.stamp or a.value == b.value or orjson.dumps(a.value) >= orjson.dumps(b.value) else b
 
 
 class PatientState:
@@ -143,16 +155,18 @@ class PatientState:
         return iter(self._fields.get(field, {}).items())
 
     def same_values(self, other: PatientState) -> bool:
-        """Whether both would be served alike, whoever said it and when."""
+        """Whether both would be served alike and told alike to the matcher, whoever said it and when."""
         return self.content() == other.content()
 
     def content(self) -> dict[str, Any]:
-        """What is served, without stamps: field values, identifiers with their period and use, pseudo, restricted."""
-        values: dict[str, Any] = {field: said.value for field, said in self.served().items()}
-        values[""] = {held.fact.key: (held.fact, held.ended) for held in self.identifiers()}
-        values["pseudo"] = self.pseudo
-        values["flags"] = self.flags()
-        return values
+        """What is served and matched, without stamps: values, identifiers in force, history, pseudo person, flags."""
+        return {
+            "values": {field: said.value for field, said in self.served().items()},
+            "identifiers": [(held.key, held.attributes, held.ended) for held in self._held()],
+            "history": {group: [said.value for said in self.history(group)] for group in self._history},
+            "pseudo": self.pseudo,
+            "flags": self.flags(),
+        }
 
     @property
     def real(self) -> bool:
@@ -182,21 +196,27 @@ class PatientState:
 
     def identifiers(self) -> list[HeldIdentifier]:
         """The identifiers by key. One held by several sources is as the newest said that has not ended it."""
-        found = []
-        for key, entries in sorted(self._identifiers.items()):
-            system, _, value = key.partition("|")
-            if value:
-                said = max(self._identifier_said(system, entries), key=lambda i: (not i.ended, i.event_time, orjson.dumps(i.fact.end)))
-                found.append(said)
-        return found
+        return [
+            HeldIdentifier(IdentifierFact(held.key.partition("|")[0], **held.attributes), held.event_time, held.ended) for held in self._held()
+        ]
 
-    def _identifier_said(self, system: str, entries: Entries) -> Iterator[HeldIdentifier]:
-        deletions = self._identifiers.get(f"{system}|", {})
-        for source, said in entries.items():
-            fact = IdentifierFact(system, **said.value)
-            deletion = deletions.get(source)
-            ended = fact.ended or (deletion is not None and deletion.stamp > said.stamp)
-            yield HeldIdentifier(fact, said.stamp.event_time, ended)
+    def _held(self) -> list[_Held]:
+        return [
+            held[0] if len(held) == 1 else max(held, key=_standing)
+            for key, entries in sorted(self._identifiers.items())
+            if (held := self._held_by_source(key, entries))
+        ]
+
+    def _held_by_source(self, key: str, entries: Entries) -> list[_Held]:
+        """What each source says of one identifier, none for the mark of a deletion, whose value is empty."""
+        system, _, value = key.partition("|")
+        if not value:
+            return []
+        deleted = self._identifiers.get(f"{system}|", {})
+        return [
+            _Held(key, said.value, said.stamp.event_time, "ended" in said.value or (source in deleted and deleted[source].stamp > said.stamp))
+            for source, said in entries.items()
+        ]
 
     def nhs_number(self) -> HeldIdentifier | None:
         """The one live NHS number: the field winner, unless it has ended."""
@@ -209,7 +229,8 @@ class PatientState:
     def former_nhs_numbers(self) -> list[str]:
         """NHS numbers held but not live: searchable, never evidence, never shown as the number (hl7v2.md 2, PID-3 NH)."""
         live = self.nhs_number()
-        return [i.fact.value for i in self.identifiers() if i.fact.system == NHS_NUMBER and (live is None or i.fact.value != live.fact.value)]
+        number = None if live is None else live.fact.value
+        return [value for value in self._nhs_numbers() if value != number]
 
     def nhs_status(self, number: str) -> str | None:
         """The verification status last sent with that number."""
@@ -232,10 +253,13 @@ class PatientState:
         """Whether the record is known from DICOM headers alone."""
         return self._first.keys() == {"header"}
 
+    def _nhs_numbers(self) -> list[str]:
+        return [key[len(_NHS) :] for key in sorted(self._identifiers) if key.startswith(_NHS) and key != _NHS]
+
     def flags(self) -> list[str]:
         """Coded findings: those of each source's last message, and those of the state as a whole."""
         found = {flag for _, said in self.said("flags") for flag in said.value or () if not (self.real and said.stamp.rank == PROVISIONAL)}
-        if len({i.fact.value for i in self.identifiers() if i.fact.system == NHS_NUMBER and not i.ended}) > 1:
+        if len(self._nhs_numbers()) > 1 and sum(held.key.startswith(_NHS) and not held.ended for held in self._held()) > 1:
             found.add("nhs-number-conflict")
         if not self.pseudo and any(said.value for _, said in self.said("pseudo")):
             found.add("pseudo-refused")
@@ -247,7 +271,11 @@ def _joined(a: dict[str, Entries], b: dict[str, Entries]) -> dict[str, Entries]:
     joined = dict(a)
     for key, entries in b.items():
         mine = joined.get(key)
-        joined[key] = entries if mine is None else {**mine, **{inner: _greater(mine.get(inner), s) for inner, s in entries.items()}}
+        if mine is None:
+            joined[key] = entries
+        else:
+            changed = {inner: said for inner, said in entries.items() if _greater(mine.get(inner), said) is said}
+            joined[key] = {**mine, **changed} if changed else mine
     return joined
 
 

@@ -23,12 +23,16 @@ from mappers.hl7v2.er7 import DELETED, Delimiters
 NHS = Authority("NHS", NHS_NUMBER, "NH", None)
 
 
-def texts(repeat: str, d: Delimiters) -> list[str]:
-    """The components of a repeat, unescaped and trimmed, "" for what is empty or deleted."""
+def texts(repeat: str, d: Delimiters, size: int = 1) -> list[str]:
+    """The components of a repeat, at least ``size`` of them, unescaped and trimmed, "" for what is empty or deleted."""
     parts = repeat.split(d.component)
-    if d.escape in repeat or DELETED in repeat or not repeat.isprintable():
-        return ["" if part == DELETED else _clean(d.unescape(part)) for part in parts]
-    return [part.strip() for part in parts]
+    if d.escape in repeat or '"' in repeat or not repeat.isprintable():
+        parts = ["" if part == DELETED else _clean(d.unescape(part)) for part in parts]
+    else:
+        parts = [part.strip() for part in parts]
+    if len(parts) < size:
+        parts += [""] * (size - len(parts))
+    return parts
 
 
 def _clean(text: str) -> str:
@@ -51,10 +55,6 @@ def subcomponent(repeat: str, component: int, number: int, d: Delimiters) -> str
     inner = parts[component - 1].split(d.subcomponent)
     text = inner[number - 1] if number <= len(inner) else ""
     return "" if text == DELETED else _clean(d.unescape(text))
-
-
-def _at(parts: list[str], component: int) -> str:
-    return parts[component - 1] if component <= len(parts) else ""
 
 
 _TS = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d{4})?", re.ASCII)
@@ -83,13 +83,26 @@ def _date(year: str, month: str | None, day: str | None) -> str | None:
 
 def instant_from_ts(text: str, zone: str, flags: list[str]) -> str | None:
     """The instant of a TS as ISO 8601 UTC with microseconds; missing parts are the earliest; None where it is none."""
+    if len(text) == 14 and text.isdigit() and text.isascii() and text[10:12] < "60" and text[12:] < "60":
+        hour = _utc_hour(text[:10], zone)
+        if hour is not None:
+            return f"{hour}:{text[10:12]}:{text[12:]}.000000Z"
     at = _moment(text, zone, flags)
     return None if at is None else iso(at)
 
 
+@lru_cache(maxsize=4096)
+def _utc_hour(text: str, zone: str) -> str | None:
+    """YYYYMMDDHH in civil time as ISO 8601 UTC to the hour; None where the hour is no plain one, or is none."""
+    flags: list[str] = []
+    at = _moment(text, zone, flags)
+    whole = at is not None and (at.utcoffset() or timedelta()) % timedelta(hours=1) == timedelta()
+    return iso(at)[:13] if at is not None and whole and not flags else None
+
+
 def iso(at: datetime) -> str:
     """ISO 8601 UTC with microseconds and Z, of fixed width, so that text order is time order."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def date_time_from_ts(text: str, zone: str, flags: list[str]) -> str | None:
@@ -135,33 +148,25 @@ def _civil(plain: datetime, zone: ZoneInfo, flags: list[str]) -> datetime:
 
 def human_name_from_xpn(repeat: str, d: Delimiters, *, first: bool = False) -> dict[str, Any] | None:
     """HumanName of an XPN; without a type the ``first`` repeat is official; None where it holds no name."""
-    parts = texts(repeat, d)
+    parts = texts(repeat, d, 7)
     name: dict[str, Any] = {}
-    use = _name_use(_at(parts, 7).upper()) or ("official" if first else None)
+    use = _name_use(parts[6].upper()) or ("official" if first else None)
     if use:
         name["use"] = use
     family = first_part(repeat, 1, d) if d.subcomponent in repeat else parts[0]
     if family:
         name["family"] = family
-    _listed(name, "given", [_at(parts, 2), *_at(parts, 3).split()])
-    _listed(name, "prefix", [_at(parts, 5)])
-    _listed(name, "suffix", [_at(parts, 4), _at(parts, 6)])
+    for key, values in (("given", [parts[1], *parts[2].split()]), ("prefix", [parts[4]]), ("suffix", [parts[3], parts[5]])):
+        kept = [value for value in values if value]
+        if kept:
+            name[key] = kept
     if not (family or "given" in name):
         return None
-    period = _period(_at(parts, 12), _at(parts, 13)) or _range(repeat, 10, d)
-    if period:
-        name["period"] = period
-    return name
+    return _dated(name, repeat, parts, d, range_at=10, start_at=12) if len(parts) >= 10 else name
 
 
 def _name_use(code: str) -> str | None:
     return tables.NAME_USES.get(code) or ("old" if code.startswith("PREVIOUS") else None)
-
-
-def _listed(element: dict[str, Any], key: str, values: list[str]) -> None:
-    kept = [value for value in values if value]
-    if kept:
-        element[key] = kept
 
 
 def _period(start: str, end: str) -> dict[str, str]:
@@ -170,35 +175,35 @@ def _period(start: str, end: str) -> dict[str, str]:
     return {key: value for key, value in given.items() if value}
 
 
-def _range(repeat: str, component: int, d: Delimiters) -> dict[str, str]:
-    """Period of a DR component."""
-    return _period(subcomponent(repeat, component, 1, d), subcomponent(repeat, component, 2, d))
-
+def _dated(element: dict[str, Any], repeat: str, parts: list[str], d: Delimiters, *, range_at: int, start_at: int) -> dict[str, Any]:
+    """The element with its period: two TS from ``start_at`` on, else the DR at ``range_at``."""
+    start, end = [*parts[start_at - 1 : start_at + 1], "", ""][:2]
+    period = _period(start, end) or _period(subcomponent(repeat, range_at, 1, d), subcomponent(repeat, range_at, 2, d))
+    if period:
+        element["period"] = period
+    return element
 
 
 def address_from_xad(repeat: str, d: Delimiters) -> dict[str, Any] | None:
     """Address of an XAD; None where it holds none."""
-    parts = texts(repeat, d)
-    kind = _at(parts, 7).upper()
+    parts = texts(repeat, d, 9)
+    kind = parts[6].upper()
     address: dict[str, Any] = {}
     if use := tables.ADDRESS_USES.get(kind):
         address["use"] = use
     if kind == tables.POSTAL_ADDRESS:
         address["type"] = "postal"
     street = _street(repeat, d) if d.subcomponent in repeat else parts[0]
-    _listed(address, "line", [street, _at(parts, 2), _at(parts, 8)])
-    country = _at(parts, 6)
+    lines = [line for line in (street, parts[1], parts[7]) if line]
+    country = parts[5]
     places = (
-        ("city", _at(parts, 3)), ("district", _at(parts, 9)), ("state", _at(parts, 4)),
-        ("postalCode", _at(parts, 5).upper()), ("country", tables.COUNTRIES.get(country.upper(), country)),
+        ("line", lines), ("city", parts[2]), ("district", parts[8]), ("state", parts[3]),
+        ("postalCode", parts[4].upper()), ("country", tables.COUNTRIES.get(country.upper(), country)),
     )  # fmt: skip
-    address.update({key: value for key, value in places if value})
-    if not address.keys() - {"use", "type", "country"}:
+    address.update([place for place in places if place[1]])
+    if not (lines or parts[2] or parts[3] or parts[4] or parts[8]):
         return None
-    period = _period(_at(parts, 13), _at(parts, 14)) or _range(repeat, 12, d)
-    if period:
-        address["period"] = period
-    return address
+    return _dated(address, repeat, parts, d, range_at=12, start_at=13) if len(parts) >= 12 else address
 
 
 def _street(repeat: str, d: Delimiters) -> str:
@@ -209,30 +214,26 @@ def _street(repeat: str, d: Delimiters) -> str:
 
 def contact_point_from_xtn(repeat: str, d: Delimiters, use: str | None) -> dict[str, Any] | None:
     """ContactPoint of an XTN in a field whose use is ``use``; None where it holds no number or address."""
-    parts = texts(repeat, d)
-    equipment = _at(parts, 3).upper()
+    parts = texts(repeat, d, 12)
+    equipment = parts[2].upper()
     system = tables.TELECOM_SYSTEMS.get(equipment, "phone")
-    number = _at(parts, 12) or _at(parts, 1)
-    if _at(parts, 2).upper() == "NET" or (not number and _at(parts, 4)):
+    number = parts[11] or parts[0]
+    if parts[1].upper() == "NET" or (not number and parts[3]):
         system = "email"
-    if system == "email":
-        value = _at(parts, 4) or number
-    else:
-        value = number or " ".join(part for part in (_at(parts, 5), _at(parts, 6), _at(parts, 7)) if part)
+    value = (parts[3] or number) if system == "email" else (number or " ".join([part for part in parts[4:7] if part]))
     if not value:
         return None
     point = {"system": system, "value": value}
-    use = "mobile" if equipment == "CP" else use or tables.TELECOM_USES.get(_at(parts, 2).upper())
+    use = "mobile" if equipment == "CP" else use or tables.TELECOM_USES.get(parts[1].upper())
     if use:
         point["use"] = use
     return point
 
 
-
 def concept_from_ce(repeat: str, d: Delimiters, codes: Mapping[str, tuple[str, str, str]] | None = None) -> dict[str, Any] | None:
     """CodeableConcept of a CE: a coding where the source's map has its code, with the text that was sent."""
-    parts = texts(repeat, d)
-    code, text = parts[0], _at(parts, 2)
+    parts = texts(repeat, d, 2)
+    code, text = parts[0], parts[1]
     if not (code or text):
         return None
     concept: dict[str, Any] = {}
@@ -245,34 +246,39 @@ def concept_from_ce(repeat: str, d: Delimiters, codes: Mapping[str, tuple[str, s
 
 
 def identifier_from_cx(
-    repeat: str, d: Delimiters, context: MappingContext, flags: list[str], *, day: str, kind: str = ""
+    repeat: str, d: Delimiters, context: MappingContext, flags: list[str], *, day: str, kind: str = "", status: str | None = None
 ) -> IdentifierFact | None:
     """The identifier of a CX, None where CX.1 is empty; ``""`` in CX.1 gives one with ``value`` "" that is ``ended``.
 
-    ``day`` (ISO date) decides whether its period is over; ``kind`` is the v2-0203 type where CX.5 is empty.
+    ``day`` (ISO date) decides whether its period is over; ``kind`` is the v2-0203 type where CX.5 is empty;
+    ``status`` the verification status, should it be an NHS number.
     """
-    parts = texts(repeat, d)
+    parts = texts(repeat, d, 8)
     value = parts[0]
-    deleted = repeat.split(d.component, 1)[0] == DELETED
+    deleted = not value and repeat.split(d.component, 1)[0] == DELETED
     if not value and not deleted:
         return None
     authority, code, assumed = _authority(repeat, parts, context=context, d=d, kind=kind)
     if assumed:
         flags.append("authority-assumed")
-    if authority.system == NHS_NUMBER:
+    system = authority.system
+    if system == NHS_NUMBER:
         value = nhs_number.plain(value)
         flags += [] if deleted else nhs_number.findings(value)
-    system = authority.system if code == authority.type_code else f"{authority.system}/{quote(code, safe='')}"
-    start, end = date_from_ts(_at(parts, 7)), date_from_ts(_at(parts, 8))
-    return IdentifierFact(
-        system, value, code, authority.owner, start=start, end=end, assumed=assumed, ended=deleted or (end is not None and end < day)
-    )
+    else:
+        status = None
+        if code != authority.type_code:
+            system = f"{system}/{quote(code, safe='')}"
+    start = date_from_ts(parts[6]) if parts[6] else None
+    end = date_from_ts(parts[7]) if parts[7] else None
+    ended = deleted or (end is not None and end < day)
+    return IdentifierFact(system, value, code, authority.owner, None, start, end, status, assumed, True, ended)
 
 
 def _authority(repeat: str, parts: list[str], *, d: Delimiters, context: MappingContext, kind: str) -> tuple[Authority, str, bool]:
     """The assigning authority, the v2-0203 type, and whether the authority was assumed (hl7v2.md 2, identifier key)."""
     source = context.source
-    sent = _at(parts, 5).upper() or kind
+    sent = parts[4].upper() or kind
     code = source.type_synonyms.get(sent) or tables.IDENTIFIER_TYPES.get(sent, sent)
     names = _names(repeat, parts, 4, d) or _names(repeat, parts, 6, d)
     if names:
@@ -286,7 +292,7 @@ def _authority(repeat: str, parts: list[str], *, d: Delimiters, context: Mapping
 
 def _names(repeat: str, parts: list[str], component: int, d: Delimiters) -> list[str]:
     """Universal id and namespace of an HD, those that are sent, the universal id first."""
-    text = _at(parts, component)
+    text = parts[component - 1]
     if d.subcomponent not in repeat:
         return [text.upper()] if text else []
     universal = subcomponent(repeat, component, 2, d) if subcomponent(repeat, component, 3, d) else ""

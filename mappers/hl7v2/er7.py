@@ -133,9 +133,11 @@ class Segment:
 
     def component(self, number: int, component: int = 1) -> str:
         """Unescaped text of a component of the first repeat, ends trimmed."""
-        first = self.field(number).split(self.delimiters.repetition, 1)[0]
-        parts = first.split(self.delimiters.component)
-        return self.delimiters.unescape(parts[component - 1]).strip() if component <= len(parts) else ""
+        raw, d = self.field(number), self.delimiters
+        if not raw:
+            return ""
+        parts = raw.split(d.repetition, 1)[0].split(d.component)
+        return d.unescape(parts[component - 1]).strip() if component <= len(parts) else ""
 
 
 class Head:

@@ -271,10 +271,10 @@ def _times(segments: Sequence[Segment], message: Message, context: MappingContex
     evn = next((s for s in segments if s.name == "EVN"), None)
     if evn is not None and evn.field(1) not in {"", message.header.trigger}:
         flags.append("event-type-mismatch")
-    latest = datatypes.iso(_instant(context.received_at) + _TOO_EARLY)
-    message_time = _time(message.header.component(7), zone, latest, flags)
-    occurred = _time(evn.component(6), zone, latest, flags) if evn else None
-    recorded = _time(evn.component(2), zone, latest, flags) if evn else None
+    received = context.received_at
+    message_time = _time(message.header.component(7), zone, received, flags)
+    occurred = _time(evn.component(6), zone, received, flags) if evn else None
+    recorded = _time(evn.component(2), zone, received, flags) if evn else None
     if occurred is None and recorded is None and message_time is None:
         flags.append("event-time-assumed")
     fallback = recorded or message_time or context.received_at
@@ -285,13 +285,13 @@ def _times(segments: Sequence[Segment], message: Message, context: MappingContex
     return _Times(demographic, visit, message_time or "")
 
 
-def _time(text: str, zone: str, latest: str, flags: list[str]) -> str | None:
+def _time(text: str, zone: str, received: str, flags: list[str]) -> str | None:
     if text in {"", DELETED}:
         return None
     time = datatypes.instant_from_ts(text, zone, flags)
     if time is None:
         flags.append("event-time-invalid")
-    elif time > latest:
+    elif time > received and _instant(time) > _instant(received) + _TOO_EARLY:
         flags.append("event-time-in-future")
         return None
     return time

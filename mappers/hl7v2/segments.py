@@ -5,7 +5,7 @@ An empty field asserts nothing, ``""`` asserts its deletion, a repeating field i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -68,25 +68,26 @@ def patient_facts(segments: PatientSegments, context: MappingContext, *, day: st
 
 def identifiers_from_pid(pid: Segment, context: MappingContext, flags: list[str], *, day: str, status: str | None = None) -> list[IdentifierFact]:
     """PID-3, the NHS number with its status; PID-4 as temporary ones, no evidence. Each identifier once."""
-    found = identifiers_from_field(pid, 3, context, flags, day=day)
-    found = [replace(f, status=status) if status and f.system == NHS_NUMBER else f for f in found]
+    found = identifiers_from_field(pid, 3, context, flags, day=day, status=status)
     if len({f.value for f in found if f.system == NHS_NUMBER and not f.ended}) > 1:
         flags.append("nhs-number-conflict")
-    if len(pid.fields) > 4 and pid.fields[4]:
+    if pid.field(4):
         found += [replace(f, use="temp") for f in identifiers_from_field(pid, 4, context, flags, day=day)]
+    if len(found) < 2:
+        return found
     return list({f.key: f for f in reversed(found)}.values())[::-1]
 
 
 def identifiers_from_field(
-    segment: Segment, number: int, context: MappingContext, flags: list[str], *, day: str, kind: str = ""
+    segment: Segment, number: int, context: MappingContext, flags: list[str], *, day: str, kind: str = "", status: str | None = None
 ) -> list[IdentifierFact]:
     """The identifiers of a repeating CX field, in order."""
     d = segment.delimiters
-    read = (datatypes.identifier_from_cx(repeat, d, context, flags, day=day, kind=kind) for repeat in segment.repeats(number))
+    read = [datatypes.identifier_from_cx(r, d, context, flags, day=day, kind=kind, status=status) for r in segment.repeats(number)]
     return [fact for fact in read if fact is not None]
 
 
-def _deleted_numbers(identifiers: Iterable[IdentifierFact]) -> list[Assertion]:
+def _deleted_numbers(identifiers: Sequence[IdentifierFact]) -> list[Assertion]:
     """A typed ``""`` of the NHS number deletes the field too, unless the message gives another."""
     numbers = [f for f in identifiers if f.system == NHS_NUMBER]
     gone = bool(numbers) and all(f.ended and not f.value for f in numbers)
@@ -126,17 +127,6 @@ def _snapshot(segment: Segment, number: int, field: str, read: _Read) -> list[As
     return [Assertion(field, values)] if values else []
 
 
-def _single(segment: Segment, number: int, field: str, read: Callable[[str], Any]) -> list[Assertion]:
-    """A field that does not repeat; ``read`` makes a value of its first component, None for what cannot be read."""
-    raw = segment.field(number)
-    if not raw:
-        return []
-    if raw == DELETED:
-        return [Assertion(field, None)]
-    value = read(segment.component(number))
-    return [] if value is None else [Assertion(field, value)]
-
-
 def _concept(segment: Segment, number: int, field: str, context: MappingContext) -> list[Assertion]:
     """A coded field through the source's code map of that field; text where it has none."""
     raw = segment.field(number)
@@ -155,12 +145,11 @@ def _pid(pid: Segment, context: MappingContext, flags: list[str], reliability: l
         *_gender(pid, flags),
         *_snapshot(pid, 11, "address", datatypes.address_from_xad),
         *_telecoms(pid),
+        *_codes(pid, context, flags),
     ]
-    if len(pid.fields) > 15:
-        found += _codes(pid, context, flags)
-    if len(pid.fields) > 29:
+    if pid.field(29) or pid.field(30):
         found += _death(pid, zone, flags)
-    if len(pid.fields) > 31 and pid.fields[31]:
+    if pid.field(31):
         found.append(Assertion("pseudo", pid.component(31).upper() == "Y"))
     if reliability is not None:
         found += _reliability_assertions(pid, reliability)
@@ -171,9 +160,9 @@ def _names(pid: Segment) -> list[Assertion]:
     found = _snapshot(pid, 5, "name", datatypes.human_name_from_xpn)
     if found and found[0].value and "use" not in found[0].value[0]:
         found[0].value[0] = {"use": "official", **found[0].value[0]}
-    if len(pid.fields) > 9 and pid.fields[9]:
+    if pid.field(9):
         found += _snapshot(pid, 9, "name.alias", datatypes.human_name_from_xpn)
-    if pid.fields[6:7] not in ([], [""]):
+    if pid.field(6):
         found += _snapshot(pid, 6, "mothersMaidenName", datatypes.human_name_from_xpn)
     return found
 
@@ -216,28 +205,37 @@ def _gender(pid: Segment, flags: list[str]) -> list[Assertion]:
     return [Assertion("gender", {"value": gender or "unknown", "raw": raw})]
 
 
-_TELECOMS = ((13, "telecom.home", "home"), (14, "telecom.work", "work"), (40, "telecom.other", None))
+_TELECOMS = tuple(
+    (number, field, partial(datatypes.contact_point_from_xtn, use=use))
+    for number, field, use in ((13, "telecom.home", "home"), (14, "telecom.work", "work"), (40, "telecom.other", None))
+)
 
 
 def _telecoms(pid: Segment) -> list[Assertion]:
     found: list[Assertion] = []
-    for number, field, use in _TELECOMS:
+    for number, field, read in _TELECOMS:
         if pid.field(number):
-            found += _snapshot(pid, number, field, partial(datatypes.contact_point_from_xtn, use=use))
+            found += _snapshot(pid, number, field, read)
     return found
+
+
+_CONCEPTS = ((15, "language"), (16, "maritalStatus"), (17, "religion"), (26, "citizenship"))
 
 
 def _codes(pid: Segment, context: MappingContext, flags: list[str]) -> list[Assertion]:
     """PID-15 to PID-26 that a Patient shows. PID-21, the mother's identifier, is none of the baby's."""
-    return [
-        *_concept(pid, 15, "language", context),
-        *_concept(pid, 16, "maritalStatus", context),
-        *_concept(pid, 17, "religion", context),
-        *_ethnic_category(pid, context, flags),
-        *_single(pid, 23, "birthPlace", str),
-        *_multiple_birth(pid),
-        *_concept(pid, 26, "citizenship", context),
-    ]
+    found: list[Assertion] = []
+    for number, field in _CONCEPTS:
+        if pid.field(number):
+            found += _concept(pid, number, field, context)
+    if pid.field(22):
+        found += _ethnic_category(pid, context, flags)
+    if pid.field(23):
+        place = pid.component(23)
+        found.append(Assertion("birthPlace", None if place == DELETED else place))
+    if pid.field(24) or pid.field(25):
+        found += _multiple_birth(pid)
+    return found
 
 
 def _ethnic_category(pid: Segment, context: MappingContext, flags: list[str]) -> list[Assertion]:
@@ -294,13 +292,13 @@ def _pd1(pd1: Segment) -> list[Assertion]:
 
 def _practice(repeat: str, d: Delimiters) -> dict[str, Any] | None:
     """Reference to a GP practice of an XON, its ODS code in XON.10 or XON.3."""
-    parts = [*datatypes.texts(repeat, d), *[""] * 10]
+    parts = datatypes.texts(repeat, d, 10)
     return _reference("Organization", ODS_CODE, (parts[9] or parts[2]).upper(), parts[0])
 
 
 def _practitioner(repeat: str, d: Delimiters) -> dict[str, Any] | None:
     """Reference to a GP of an XCN: a GMP number (G and seven digits) or a GMC number."""
-    parts = [*datatypes.texts(repeat, d), *[""] * 7]
+    parts = datatypes.texts(repeat, d, 6)
     number = parts[0].upper()
     display = " ".join(part for part in (parts[5], parts[2], parts[1]) if part)
     return _reference("Practitioner", GMC_NUMBER if number.removeprefix("C").isdigit() else GMP_NUMBER, number, display)
