@@ -23,10 +23,12 @@ def deflate(body: bytes) -> tuple[int, bytes]:
 
 
 def inflate(deflated: int, body: bytes) -> bytes:
+    """The body as it was given to ``deflate``."""
     return zlib.decompress(body) if deflated else body
 
 
 def stored_resource(type: str, row: ResourceRow) -> StoredResource:
+    """The version that a row of ``CURRENT`` holds."""
     id, version, last_updated, deleted, custodian, start, deflated, summary, body = row
     return StoredResource(
         type, id, version, last_updated, deleted == 1, custodian, start, zlib.decompress(body) if deflated else body, summary

@@ -20,18 +20,22 @@ _MOST_KEPT = 100_000
 
 
 def type_name(type: str) -> str:
+    """What a resource type is called in ``name``."""
     return f"type:{type}"
 
 
 def param_name(type: str, param: str) -> str:
+    """What a parameter is called in ``name``."""
     return f"param:{type}.{param}"
 
 
 def kind_name(kind: str) -> str:
+    """What a kind of document is called in ``name``."""
     return f"kind:{kind}"
 
 
 def index_name(kind: str, index: str) -> str:
+    """What an index of a kind is called in ``name``."""
     return f"index:{kind}.{index}"
 
 

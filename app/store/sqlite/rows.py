@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -30,15 +31,27 @@ MakeSlot = Callable[[int, str, str, str], int]
 _FEW = 32
 _LEVEL = 3
 _MILLISECOND = 1000
+_FIRST_CHARACTER, _FIRST_SORT_CHARACTER = 0x20, 0x4000
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """All index rows of one version, and the parameters that have any."""
+    """All index rows of one version, the parameters that have any, and those that have one to sort by."""
 
     values: frozenset[Value]
     dates: frozenset[Date]
     params: tuple[str, ...]
+    sorts: tuple[str, ...]
+
+
+def has_entry(param: int) -> str:
+    """The character that stands in ``lifetime.present`` for a parameter with any entry."""
+    return chr(_FIRST_CHARACTER + param)
+
+
+def has_sort_value(param: int) -> str:
+    """The character that stands in ``lifetime.present`` for a parameter with a value to sort by."""
+    return chr(_FIRST_SORT_CHARACTER + param)
 
 
 def microseconds(instant: str) -> int:
@@ -61,12 +74,13 @@ def rows_from_entries(entries: Entries, slot: MakeSlot) -> Rows:
         *[(slot(TYPED, param, system, code), value, 0) for param, system, code, value in entries.typed],
         *[(slot(TEXT, param, "", ""), text, 0) for param, text in entries.texts],
     ]
-    params = {entry[0] for kind in _kinds(entries) for entry in kind}
-    return Rows(frozenset(_joined(values)), frozenset(_dates(entries.dates, slot)), tuple(sorted(params)))
+    sorts = _params(entries.tokens, entries.strings, entries.dates, entries.references)
+    params = sorts | _params(entries.typed, entries.texts)
+    return Rows(frozenset(_joined(values)), frozenset(_dates(entries.dates, slot)), tuple(sorted(params)), tuple(sorted(sorts)))
 
 
-def _kinds(entries: Entries) -> Iterable[Iterable[tuple[str, ...] | tuple[str, int, int]]]:
-    return (entries.tokens, entries.strings, entries.dates, entries.references, entries.typed, entries.texts)
+def _params(*kinds: Sequence[tuple[Any, ...]]) -> set[str]:
+    return {entry[0] for kind in kinds for entry in kind}
 
 
 def last_updated_rows(now: str, slot: MakeSlot) -> frozenset[Date]:

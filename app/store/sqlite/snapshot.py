@@ -12,10 +12,11 @@ import orjson
 from app.principal import Principal
 from app.search.criteria import Query
 from app.store.contract import Block, Hits, Kind, StoredResource
-from app.store.sqlite import search
 from app.store.sqlite.bodies import CURRENT, inflate, stored_resource
 from app.store.sqlite.names import Names, index_name, kind_name, type_name
 from app.store.sqlite.rows import microseconds
+from app.store.sqlite.search import Search
+from app.store.sqlite.view import visible
 
 _PAST = "r.id, p.version, p.last_updated, p.deleted, p.custodian, p.start, p.deflated, p.summary, p.body"
 _GET = "SELECT deflated, body FROM document WHERE kind = ? AND key = ?"
@@ -134,7 +135,7 @@ class SqliteSnapshot:
         pin = None if at is None else self.last_commit_by(at)
         types = [type] if type is not None else self._types()
         versions = merge(
-            *(self._versions(name, id, first, pin, limit, after) for name in types),
+            *(self._versions(name, id, (first, pin), limit=limit, after=after) for name in types),
             key=lambda v: (v.commit, v.type, v.id), reverse=True,
         )  # fmt: skip
         return list(islice(versions, limit))
@@ -144,8 +145,10 @@ class SqliteSnapshot:
         return [text.removeprefix("type:") for (text,) in rows]
 
     def _versions(
-        self, type: str, id: str | None, first: int, pin: int | None, limit: int, after: tuple[int, str, str] | None
+        self, type: str, id: str | None, bounds: tuple[int, int | None], *, limit: int, after: tuple[int, str, str] | None
     ) -> list[StoredResource]:
+        """One type's versions from the first commit on, or those valid at the pinned one."""
+        first, pin = bounds
         where = ["l.type = ?", "l.start >= ?"]
         given: list[str | int | None] = [self._name(type_name(type)), first]
         if id is not None:
@@ -157,14 +160,14 @@ class SqliteSnapshot:
         if after is not None:
             where.append("l.start <= ? AND (l.start < ? OR (?, r.id) < (?, ?))")
             given += [after[0], after[0], type, after[1], after[2]]
-        custodians, allowed = search.visible(self.principal, "r")
+        seen = visible(self.principal, "r")
         rows = self._connection.execute(
             f"""SELECT r.id, l.version, coalesce(p.last_updated, r.last_updated), l.deleted, coalesce(p.custodian, r.custodian), l.start,
                 coalesce(p.deflated, r.deflated), CASE WHEN p.rid IS NULL THEN r.summary ELSE p.summary END, coalesce(p.body, r.body)
             FROM lifetime l CROSS JOIN resource r ON r.rid = l.rid LEFT JOIN past p ON p.rid = l.rid AND p.version = l.version
-            WHERE {" AND ".join(where)} AND {custodians}
+            WHERE {" AND ".join(where)} AND {seen.text}
             ORDER BY l.start DESC, r.id DESC LIMIT ?""",
-            (*given, *allowed, limit),
+            (*given, *seen.given, limit),
         )
         return [stored_resource(type, row) for row in rows]
 
@@ -181,10 +184,10 @@ class SqliteSnapshot:
     # search
 
     def search(self, query: Query) -> Hits:
-        return search.Search(self._connection, self._names, self.principal, self.commit, query).hits()
+        return Search(self._connection, self._names, self.principal, self.commit, query).hits()
 
     def explain(self, query: Query) -> list[str]:
-        return search.Search(self._connection, self._names, self.principal, self.commit, query).plan()
+        return Search(self._connection, self._names, self.principal, self.commit, query).plan()
 
 
 def _json(values: Sequence[str] | Sequence[int]) -> str:

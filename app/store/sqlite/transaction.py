@@ -20,12 +20,11 @@ from app.store.content import Content
 from app.store.contract import Change, Failed, Kind, StoredResource
 from app.store.sqlite.bodies import CURRENT, deflate, stored_resource
 from app.store.sqlite.names import NewNames, index_name, kind_name, param_name, type_name
-from app.store.sqlite.rows import Date, MakeSlot, Packed, Rows, Value, last_updated_rows, pack, rows_from_entries
+from app.store.sqlite.rows import Date, MakeSlot, Packed, Rows, Value, has_entry, has_sort_value, last_updated_rows, pack, rows_from_entries
 from app.store.sqlite.snapshot import SqliteSnapshot
 
 T = TypeVar("T")
 
-_FIRST_PARAM_CHARACTER = 32
 _OPEN_ENTRY = "INSERT INTO entry (slot, value, mark, rid, start) VALUES (?, ?, ?, ?, ?)"
 _OPEN_DATE = "INSERT INTO date (slot, low, high, mark, rid, start) VALUES (?, ?, ?, ?, ?, ?)"
 _CLOSE_ENTRY = "UPDATE entry SET stop = ? WHERE slot = ? AND value = ? AND rid = ? AND stop IS NULL"
@@ -43,7 +42,7 @@ _TO_PAST = """
     SELECT rid, version, start, ?, last_updated, deleted, custodian, rows, more_rows, summary, deflated, body
     FROM resource WHERE rid = ?"""
 _FOR_SAVE = f"SELECT {CURRENT}, rid, digest, rows, more_rows FROM resource WHERE type = ? AND id = ?"
-_NOTHING = Rows(frozenset(), frozenset(), ())
+_NOTHING = Rows(frozenset(), frozenset(), (), ())
 _HALF = 16
 
 Held = tuple[str, int, str, int, str | None, int, int, bytes | None, bytes, int, bytes, bytes, bytes | None]
@@ -251,7 +250,7 @@ class SqliteTransaction(SqliteSnapshot):
         self.dirty = True
         type_number = self._make_name(type_name(stored.type))
         if not stored.deleted:
-            rows = Rows(rows.values, rows.dates | last_updated_rows(self.now, self._slot_of(stored.type)), rows.params)
+            rows = Rows(rows.values, rows.dates | last_updated_rows(self.now, self._slot_of(stored.type)), rows.params, rows.sorts)
         near, far = pack(rows)
         columns = (
             stored.version, stored.commit, stored.last_updated, stored.deleted, stored.custodian, digest, near, far,
@@ -278,7 +277,7 @@ class SqliteTransaction(SqliteSnapshot):
     def _reindex(self, type: str, held: Held, rows: Rows, digest: bytes, custodian: str | None) -> StoredResource:
         """Give the current version other entries or another custodian, without a new version."""
         self.dirty = True
-        rows = Rows(rows.values, rows.dates | last_updated_rows(held[2], self._slot_of(type)), rows.params)
+        rows = Rows(rows.values, rows.dates | last_updated_rows(held[2], self._slot_of(type)), rows.params, rows.sorts)
         self._connection.execute(
             "UPDATE resource SET digest = ?, rows = ?, more_rows = ?, custodian = ? WHERE rid = ?", (digest, *pack(rows), custodian, held[9])
         )
@@ -294,7 +293,9 @@ class SqliteTransaction(SqliteSnapshot):
         return lambda kind, param, a, b: make(connection, (type, param, kind, a, b))
 
     def _present(self, type: str, rows: Rows) -> str:
-        return "".join(chr(_FIRST_PARAM_CHARACTER + self._make_name(param_name(type, param))) for param in rows.params)
+        have = [has_entry(self._make_name(param_name(type, param))) for param in rows.params]
+        sort = [has_sort_value(self._make_name(param_name(type, param))) for param in rows.sorts]
+        return "".join(have + sort)
 
     def _reopen(self, rid: int, held: Held | None, rows: Rows) -> None:
         """Close the index rows that no longer hold and open those that are new."""

@@ -1,0 +1,92 @@
+"""What a search looks at: one type, as of one commit, for one Principal; and SQL with its bound values."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.principal import Principal
+from app.store.sqlite.names import Names, param_name, type_name
+
+_COMPOUND_LIMIT = 100
+"""SQLite takes 500 SELECTs in a compound and nests 1,000 operators deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of SQL, and the values its question marks stand for, in order."""
+
+    text: str
+    given: tuple[str | int | None, ...] = ()
+
+
+TRUE, FALSE = Sql("1"), Sql("0")
+
+
+def joined(word: str, parts: Sequence[Sql], empty: Sql) -> Sql:
+    """The parts joined by AND or OR, as a balanced tree."""
+    if len(parts) <= 1:
+        return parts[0] if parts else empty
+    middle = len(parts) // 2
+    left, right = joined(word, parts[:middle], empty), joined(word, parts[middle:], empty)
+    return Sql(f"({left.text} {word} {right.text})", left.given + right.given)
+
+
+def union(selects: Sequence[Sql]) -> Sql:
+    """The rows of all the SELECTs, repeats kept."""
+    while len(selects) > _COMPOUND_LIMIT:
+        chunks = [union(selects[at : at + _COMPOUND_LIMIT]) for at in range(0, len(selects), _COMPOUND_LIMIT)]
+        selects = [Sql(f"SELECT rid FROM ({chunk.text})", chunk.given) for chunk in chunks]
+    return Sql(" UNION ALL ".join(select.text for select in selects), tuple(value for select in selects for value in select.given))
+
+
+def marks(values: Iterable[object]) -> str:
+    """A question mark a value."""
+    return ",".join("?" for _ in values)
+
+
+class View:
+    """``pin`` is None where the newest state is asked for, else the commit number to answer as of."""
+
+    __slots__ = ("connection", "names", "pin", "principal", "type", "type_number")
+
+    def __init__(self, connection: sqlite3.Connection, names: Names, principal: Principal, type: str, pin: int | None) -> None:
+        self.connection, self.names, self.principal, self.type, self.pin = connection, names, principal, type, pin
+        self.type_number = names.name(connection, type_name(type))
+
+    def param(self, param: str) -> int | None:
+        """The parameter's number, None where no resource ever had a value of it."""
+        return self.names.name(self.connection, param_name(self.type, param))
+
+    def slot(self, kind: int, param: str, a: str = "", b: str = "") -> int | None:
+        return self.names.slot(self.connection, (self.type, param, kind, a, b))
+
+    def valid(self, alias: str) -> Sql:
+        """The condition that an index row or lifetime holds in this view."""
+        if self.pin is None:
+            return Sql(f"{alias}.stop IS NULL")
+        return Sql(f"{alias}.start <= ? AND ({alias}.stop IS NULL OR {alias}.stop > ?)", (self.pin, self.pin))
+
+    def visible(self, alias: str) -> Sql:
+        """The condition that the row's custodian is one the Principal sees."""
+        return visible(self.principal, alias)
+
+    def lives(self, rid: str, also: Sql = TRUE) -> Sql:
+        """The condition that the resource is there and visible, and ``also`` holds of its lifetime ``l``."""
+        valid, seen = self.valid("l"), self.visible("l")
+        return Sql(
+            f"EXISTS (SELECT 1 FROM lifetime l WHERE l.rid = {rid} AND {valid.text} AND l.deleted = 0 AND {seen.text} AND {also.text})",
+            valid.given + seen.given + also.given,
+        )
+
+    def rows(self, sql: Sql) -> sqlite3.Cursor:
+        return self.connection.execute(sql.text, sql.given)
+
+
+def visible(principal: Principal, alias: str) -> Sql:
+    """The condition that ``alias``.custodian is one the Principal sees."""
+    if principal.organisations is None:
+        return TRUE
+    allowed = tuple(sorted(principal.organisations))
+    return Sql(f"({alias}.custodian IS NULL OR {alias}.custodian IN ({marks(allowed)}))", allowed)
