@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset, read_partial
+from pydicom.filereader import dcmread, read_dataset, read_partial
 from pydicom.sequence import Sequence
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping as snomed_mapping
@@ -25,6 +25,7 @@ from pydicom.uid import UID
 
 from mappers.context import MappingContext
 from mappers.dicom.dicom_json import facts_from_json
+from mappers.dicom.directory import DirectoryItem, DirectoryRecord, records_from_items
 from mappers.dicom.errors import DicomOverLimit, NotDicom
 from mappers.dicom.facts import InstanceFacts, facts_from_header
 from mappers.dicom.header import (
@@ -44,6 +45,7 @@ from mappers.dicom.tables import CHARSET, LAST_TAG, META_TAGS, WANTED, WANTED_IT
 __all__ = [
     "body_part",
     "dicom_term",
+    "directory_records",
     "facts_from_bytes",
     "facts_from_json",
     "header_by_pydicom",
@@ -161,6 +163,33 @@ def _items(dataset: Dataset, tag: int) -> list[dict[int, Raw]]:
     if not isinstance(value, Sequence):
         return []
     return [_elements(item, WANTED_ITEMS[tag]) for item in value]
+
+
+def directory_records(data: bytes) -> list[DirectoryRecord]:
+    """The instances that a DICOMDIR indexes (PS3.3 F.3). Raises NotDicom, DicomOverLimit."""
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = dcmread(BytesIO(data))
+            sequence = dataset.get("DirectoryRecordSequence") or ()
+            return records_from_items([_directory_item(item) for item in sequence])
+        except RecursionError as error:
+            raise DicomOverLimit("sequences are nested deeper than the limit") from error
+        except _PYDICOM_FAILS as error:
+            raise NotDicom("the directory cannot be read") from error
+
+
+def _directory_item(item: Dataset) -> DirectoryItem:
+    file_id = item.get("ReferencedFileID") or ()
+    return DirectoryItem(
+        offset=item.seq_item_tell or 0,
+        next=int(item.get("OffsetOfTheNextDirectoryRecord") or 0),
+        lower=int(item.get("OffsetOfReferencedLowerLevelDirectoryEntity") or 0),
+        file_id=(file_id,) if isinstance(file_id, str) else tuple(map(str, file_id)),
+        sop_class=str(item.get("ReferencedSOPClassUIDInFile") or ""),
+        sop_uid=str(item.get("ReferencedSOPInstanceUIDInFile") or ""),
+        elements=_elements(item, WANTED),
+    )
 
 
 @cache

@@ -98,7 +98,7 @@ def _sequences(level: Level) -> list[tuple[int, bool]]:
 def _instance(dataset: Mapping[str, Any], sop_class: str | None, key: ReadingKey) -> Attributes:
     wanted = _INSTANCE | _KEY_OBJECT if sop_class == KEY_OBJECT_SELECTION else _INSTANCE
     members = {tag: dataset[name] for tag, name in _INSTANCE_NAMES if name in dataset and tag in wanted}
-    return instance_attributes(_raws(members, wanted), sop_class, key, truncated=False)
+    return instance_attributes(_raws(members, wanted), sop_class, key)
 
 
 _INSTANCE_NAMES = tuple((tag, _name(tag)) for tag in (*_INSTANCE, *_KEY_OBJECT))

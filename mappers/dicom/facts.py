@@ -105,7 +105,7 @@ def facts_from_header(header: Header, context: MappingContext) -> InstanceFacts:
         _shared_attributes(Level.PATIENT, elements, key),
         _shared_attributes(Level.STUDY, elements, key),
         _shared_attributes(Level.SERIES, elements, key),
-        instance_attributes(elements, sop_class, key, truncated=cut),
+        instance_attributes(elements, sop_class, key, ("truncated", *header.flags) if cut else header.flags),
     )
 
 
@@ -163,11 +163,10 @@ def attributes_from_raw(level: Level, elements: Mapping[int, Raw], key: ReadingK
     return Attributes(values, tuple(sorted(reading.flags)), reading.raw)
 
 
-def instance_attributes(elements: Mapping[int, Raw], sop_class: str | None, key: ReadingKey, *, truncated: bool) -> Attributes:
+def instance_attributes(elements: Mapping[int, Raw], sop_class: str | None, key: ReadingKey, flags: tuple[str, ...] = ()) -> Attributes:
     """The Attributes of the instance, with what a Key Object Selection says where it is one."""
     reading = _reading(key)
-    if truncated:
-        reading.flags.add("truncated")
+    reading.flags.update(flags)
     values = read_elements(INSTANCE, elements, reading)
     if sop_class:
         values["SOPClassUID"] = sop_class

@@ -70,12 +70,13 @@ Raw = bytes | Items | list[str] | list[dict[int, "Raw"]]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The mapped elements of one data set and of its file meta information."""
+    """The mapped elements of one data set and of its file meta information; ``flags`` are findings of its reader."""
 
     elements: Mapping[int, Raw]
     meta: Mapping[int, bytes] = field(default_factory=dict)
     syntax: Syntax = EXPLICIT_LITTLE
     truncated: bool = False
+    flags: tuple[str, ...] = ()
 
     @property
     def source_ae_title(self) -> str | None:

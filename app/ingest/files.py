@@ -1,0 +1,294 @@
+"""What ``weald load`` finds in files, folders, zips and DICOMDIRs, told apart by content (imaging.md 4; security.md, test 10).
+
+Everything is streamed: a zip's members are read in place and never extracted by name, a folder is walked in order
+of names, and a file is read no further than its kind needs to be told.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
+
+from app.ingest.content import Kind, kind_of
+from mappers.dicom.dataset import directory_records
+from mappers.dicom.directory import DirectoryRecord
+from mappers.dicom.errors import DicomRejected
+from mappers.dicom.header import Header
+
+_RATIO_APPLIES_FROM = 1024 * 1024
+_CENTRAL_DIRECTORY = 64 * 1024 * 1024
+
+
+class Refusal(StrEnum):
+    """Why something found is not loaded."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    LINK = "link"
+    NOT_A_FILE = "not-a-file"
+    UNKNOWN = "unknown-content"
+    NESTED = "nested-archive"
+    PATH = "unsafe-path"
+    ENCRYPTED = "encrypted"
+    OVER_LIMIT = "over-limit"
+    DAMAGED = "damaged-archive"
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """What an archive may hold: entries, inflated size to packed size, and bytes of one entry."""
+
+    entries: int = 100_000
+    ratio: int = 200
+    entry: int = 1024 * 1024 * 1024
+    directory: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something to load. ``open`` gives its bytes from the start, and serves until the next item is taken.
+
+    ``header`` stands in the place of bytes where a DICOMDIR describes a file that is missing.
+    """
+
+    kind: Kind
+    name: str
+    open: Callable[[], BinaryIO]
+    header: Header | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that is not loaded, and why in a sentence without any of its content."""
+
+    name: str
+    reason: Refusal
+    text: str
+
+
+Found = Item | Refused
+
+
+def walk(paths: Sequence[Path], limits: FileLimits | None = None) -> Iterator[Found]:
+    """Everything under the paths, each once, in order of names. Nothing found stops the walk."""
+    limits = limits or FileLimits()
+    for path in paths:
+        if path.is_dir():
+            yield from _folder(path, limits)
+        elif path.exists():
+            yield from _file(path, limits, named=True)
+        else:
+            yield Refused(str(path), Refusal.MISSING, "there is no such file or folder")
+
+
+def _folder(root: Path, limits: FileLimits) -> Iterator[Found]:
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            children = sorted(folder.iterdir())
+        except OSError:
+            yield Refused(str(folder), Refusal.UNREADABLE, "the folder cannot be read")
+            continue
+        folders = [child for child in children if child.is_dir() and not child.is_symlink()]
+        pending += reversed(folders)
+        for child in children:
+            if child.is_symlink() and child.is_dir():
+                yield Refused(str(child), Refusal.LINK, "links to folders are not followed")
+            elif not child.is_dir():
+                yield from _file(child, limits, named=False)
+
+
+def _file(path: Path, limits: FileLimits, *, named: bool) -> Iterator[Found]:
+    """What one file holds; of a DICOMDIR that was named its files, of one found on the way only what is missing."""
+    name = str(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            yield Refused(name, Refusal.NOT_A_FILE, "it is neither a file nor a folder")
+            return
+        with path.open("rb") as stream:
+            kind = kind_of(stream)
+    except OSError:
+        yield Refused(name, Refusal.UNREADABLE, "the file cannot be read")
+        return
+    if kind is Kind.ZIP:
+        yield from _zip(path, limits)
+    elif kind is Kind.DICOMDIR:
+        yield from _directory(name, path.read_bytes, path.stat().st_size, _Folder(path.parent), limits, named=named)
+    else:
+        yield _item(kind, name, lambda: path.open("rb"))
+
+
+def _item(kind: Kind, name: str, open: Callable[[], BinaryIO]) -> Found:
+    if kind is Kind.EMPTY:
+        return Refused(name, Refusal.EMPTY, "the file is empty")
+    if kind is Kind.UNKNOWN:
+        return Refused(name, Refusal.UNKNOWN, "the content is neither DICOM, DICOM JSON, HL7 v2 nor FHIR JSON")
+    if kind is Kind.ZIP:
+        return Refused(name, Refusal.NESTED, "an archive inside an archive is not opened")
+    return Item(kind, name, open)
+
+
+class _Tree(Protocol):
+    """Where the file ids of a DICOMDIR are looked up."""
+
+    def find(self, file_id: tuple[str, ...]) -> tuple[str, Callable[[], BinaryIO]] | None: ...
+
+
+class _Folder:
+    """The folder that holds a DICOMDIR; names are found whatever their case."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._listings: dict[Path, dict[str, Path]] = {}
+
+    def find(self, file_id: tuple[str, ...]) -> tuple[str, Callable[[], BinaryIO]] | None:
+        path = self._root
+        for component in file_id:
+            child = self._listing(path).get(component.casefold())
+            if child is None:
+                return None
+            path = child
+        inside = path.resolve().is_relative_to(self._root.resolve())
+        return (str(path), lambda: path.open("rb")) if inside and path.is_file() else None
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._listings:
+            children = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+            self._listings[folder] = {child.name.casefold(): child for child in children}
+        return self._listings[folder]
+
+
+class _Members:
+    """The folder of a zip that holds a DICOMDIR."""
+
+    def __init__(self, archive: zipfile.ZipFile, directory: str, names: dict[str, zipfile.ZipInfo]) -> None:
+        self._archive = archive
+        self._prefix = str(PurePosixPath(directory).parent)
+        self._names = names
+
+    def find(self, file_id: tuple[str, ...]) -> tuple[str, Callable[[], BinaryIO]] | None:
+        info = self._names.get(str(PurePosixPath(self._prefix, *file_id)).casefold())
+        return (info.filename, lambda: _opened(self._archive, info)) if info else None
+
+
+def _directory(name: str, read: Callable[[], bytes], size: int, tree: _Tree, limits: FileLimits, *, named: bool) -> Iterator[Found]:
+    if size > limits.directory:
+        yield Refused(name, Refusal.OVER_LIMIT, "the DICOMDIR is larger than the limit")
+        return
+    try:
+        records = directory_records(read())
+    except (DicomRejected, OSError, zipfile.BadZipFile, zlib.error):
+        yield Refused(name, Refusal.UNREADABLE, "the DICOMDIR cannot be read")
+        return
+    for number, record in enumerate(records, start=1):
+        yield from _indexed(f"{name}#{number}", record, tree, named=named)
+
+
+def _indexed(name: str, record: DirectoryRecord, tree: _Tree, *, named: bool) -> Iterator[Found]:
+    if not all(_plain(component) for component in record.file_id):
+        yield Refused(name, Refusal.PATH, "the DICOMDIR names a file outside of its folder")
+        return
+    found = tree.find(record.file_id)
+    if found is None:
+        yield Refused(name, Refusal.MISSING, "the DICOMDIR names a file that is missing; its record is loaded in its place")
+        yield Item(Kind.DICOM, name, BytesIO, record.header)
+    elif named:
+        with found[1]() as stream:
+            kind = kind_of(stream)
+        yield _item(kind, *found)
+
+
+def _plain(component: str) -> bool:
+    return component not in ("", ".", "..") and not set(component) & set("/\\:\0")
+
+
+def _zip(path: Path, limits: FileLimits) -> Iterator[Found]:
+    name = str(path)
+    if central_directory_size(path) > _CENTRAL_DIRECTORY:
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive's directory is larger than the limit")
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield from _members(archive, name, path.stat().st_size, limits)
+    except (zipfile.BadZipFile, OSError):
+        yield Refused(name, Refusal.DAMAGED, "the archive cannot be read")
+
+
+def central_directory_size(path: Path) -> int:
+    """The size of a zip's central directory by its end record, 0 where it has none (APPNOTE.TXT 4.3.16)."""
+    with path.open("rb") as stream:
+        size = path.stat().st_size
+        stream.seek(max(0, size - 65_557 - 76))
+        tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(tail):
+        return 0
+    length = int.from_bytes(tail[at + 12 : at + 16], "little")
+    wide = tail.rfind(b"PK\x06\x06", 0, at)
+    return int.from_bytes(tail[wide + 40 : wide + 48], "little") if length == 0xFFFFFFFF and wide >= 0 else length
+
+
+def _members(archive: zipfile.ZipFile, name: str, packed: int, limits: FileLimits) -> Iterator[Found]:
+    infos = sorted(archive.infolist(), key=lambda info: info.filename)
+    total = sum(info.file_size for info in infos)
+    if len(infos) > limits.entries:
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive has more entries than the limit")
+        return
+    if total > _RATIO_APPLIES_FROM and total > packed * limits.ratio:
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive inflates beyond the limit")
+        return
+    safe = {info.filename.casefold(): info for info in infos if _refusal(info, limits) is None}
+    for info in infos:
+        if not info.is_dir():
+            yield from _member(archive, f"{name}!{info.filename}", info, safe, limits)
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo, safe: dict[str, zipfile.ZipInfo], limits: FileLimits
+) -> Iterator[Found]:
+    refusal = _refusal(info, limits)
+    if refusal:
+        yield Refused(name, *refusal)
+        return
+    try:
+        with _opened(archive, info) as stream:
+            kind = kind_of(stream)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError):
+        yield Refused(name, Refusal.DAMAGED, "the entry cannot be read")
+        return
+    if kind is Kind.DICOMDIR:
+        tree = _Members(archive, info.filename, safe)
+        yield from _directory(name, lambda: archive.read(info), info.file_size, tree, limits, named=False)
+    else:
+        yield _item(kind, name, lambda: _opened(archive, info))
+
+
+def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+    stream: BinaryIO = archive.open(info)  # type: ignore[assignment]
+    return stream
+
+
+def _refusal(info: zipfile.ZipInfo, limits: FileLimits) -> tuple[Refusal, str] | None:
+    """Why an entry is not opened: an unsafe name, a link, a password, or its size."""
+    path = PurePosixPath(info.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0:1]:
+        return Refusal.PATH, "the entry's path leads out of the archive"
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return Refusal.LINK, "the entry is a link or a device"
+    if info.flag_bits & 1:
+        return Refusal.ENCRYPTED, "the entry is encrypted"
+    if info.file_size > limits.entry:
+        return Refusal.OVER_LIMIT, "the entry is larger than the limit"
+    if info.file_size > _RATIO_APPLIES_FROM and info.file_size > info.compress_size * limits.ratio:
+        return Refusal.OVER_LIMIT, "the entry inflates beyond the limit"
+    return None
