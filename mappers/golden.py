@@ -209,7 +209,7 @@ def _known_gender(_member: Member, value: Mapping[str, str]) -> bool:
 
 
 def _known_birth_date(member: Member, value: Mapping[str, str]) -> bool:
-    return member.state.value(f"birthDateQuality.{value['value']}") != "default"
+    return bool(member.state.value(f"birthDateQuality.{value['value']}") != "default")
 
 
 def _known_name(_member: Member, names: Sequence[Mapping[str, Any]]) -> bool:
