@@ -1,0 +1,142 @@
+"""Group commits: one transaction behind the sequencer for all changes that wait.
+
+The transaction first takes the sequencer, the one document every commit writes. That puts the commits of
+all processes in one order: commit numbers have no gaps, and whoever reads the sequencer sees every commit
+up to its number and no other. A transaction that finds the sequencer taken is aborted by the server and run
+again; one whose outcome is unknown is looked up by its token before anything else is tried.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Int64
+from pymongo import MongoClient, ReturnDocument
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
+
+from app.errors import StoreUnavailable
+from app.principal import Principal
+from app.store.contract import Change
+from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, session_of, unavailable
+from app.store.mongo.flush import Flush
+from app.store.mongo.reader import Reader
+from app.store.mongo.schema import Collections
+from app.store.mongo.snapshot import SEQUENCER
+from app.store.mongo.transaction import MongoTransaction
+from app.store.mongo.values import Raw, microseconds
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.05
+_NO_SUCH_TRANSACTION = 251
+_NO_TIME_LIMIT = 0
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One caller's changes waiting for a commit, and what became of them."""
+
+    principal: Principal
+    changes: Sequence[Change[Any]]
+    results: list[Any] = field(default_factory=list)
+    error: BaseException | None = None
+    done: bool = False
+
+
+class Committer:
+    """Commits groups of calls, one at a time in this process."""
+
+    def __init__(self, client: MongoClient[Raw], collections: Collections, clock: Callable[[], int], timeout: float) -> None:
+        self._client = client
+        self._collections = collections
+        self._clock = clock
+        self._timeout = timeout
+        self._jitter = random.Random()  # noqa: S311 - spreads retries, keeps no secret
+
+    def commit(self, calls: Sequence[Call]) -> None:
+        """Run and commit them; each call has its results or its error then."""
+        try:
+            self._commit(calls)
+        except (PyMongoError, StoreUnavailable) as error:
+            cause = error if isinstance(error, StoreUnavailable) else unavailable(error) or error
+            for call in calls:
+                call.error = cause
+
+    def _commit(self, calls: Sequence[Call]) -> None:
+        deadline, wait = time.monotonic() + self._timeout, _FIRST_WAIT
+        while True:
+            token = uuid.uuid4().hex
+            try:
+                with session_of(self._client, committing(self._timeout)) as session:
+                    self._attempt(session, calls, token, deadline)
+            except PyMongoError as error:
+                if not error.has_error_label(TRANSIENT) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(wait * self._jitter.uniform(0.5, 1.5))
+                wait = min(2 * wait, _LONGEST_WAIT)
+            else:
+                return
+
+    def _attempt(self, session: ClientSession, calls: Sequence[Call], token: str, deadline: float) -> None:
+        session.start_transaction()
+        sequencer = self._collections.sequence.find_one_and_update(
+            {"_id": SEQUENCER}, {"$inc": {"n": Int64(1)}}, return_document=ReturnDocument.AFTER, session=session
+        )
+        if sequencer is None:
+            raise StoreUnavailable("the store has been emptied while it was open; start Weald again")
+        last = sequencer["at"]
+        milliseconds = max(self._clock(), microseconds(last) // 1000 + 1 if last else 0)
+        reader = Reader(self._collections, session, _NO_TIME_LIMIT)
+        transaction = MongoTransaction(reader, calls[0].principal, sequencer["n"] - 1, milliseconds)
+        for call in calls:
+            _run(transaction, call)
+        if not transaction.layers.top.dirty:
+            session.abort_transaction()
+            return
+        Flush(reader, transaction.known, transaction.layers.top).write()
+        self._number(session, token, *transaction.written)
+        self._finish(session, token, deadline)
+
+    def _number(self, session: ClientSession, token: str, commit: int, now: str) -> None:
+        """Leave the sequencer at the group's last commit, and the token by which the commit can be found again."""
+        self._collections.sequence.update_one({"_id": SEQUENCER}, {"$set": {"n": Int64(commit), "at": now}}, session=session)
+        self._collections.commit.insert_one({"_id": Int64(commit), "at": now, "token": token}, session=session)
+
+    def _finish(self, session: ClientSession, token: str, deadline: float) -> None:
+        """Commit; where the answer is lost, ask again, and where the server has forgotten, look the token up."""
+        unknown = False
+        while True:
+            try:
+                session.commit_transaction()
+            except PyMongoError as error:
+                lost = error.has_error_label(UNKNOWN_RESULT)
+                if unknown and isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION and self._stands(token):
+                    return
+                if not lost or time.monotonic() >= deadline:
+                    raise
+                unknown = True
+                time.sleep(_LONGEST_WAIT)
+            else:
+                return
+
+    def _stands(self, token: str) -> bool:
+        """True where the commit with this token is on disk on a majority."""
+        return self._collections.commit.find_one({"token": token}) is not None
+
+
+def _run(transaction: MongoTransaction, call: Call) -> None:
+    """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
+    call.error, call.results = None, []
+    try:
+        with transaction.caller():
+            call.results = [transaction.run(call.principal, change) for change in call.changes]
+    except PyMongoError as error:
+        if error.has_error_label(TRANSIENT) or unavailable(error):
+            raise
+        call.error = error
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
+        call.error = error

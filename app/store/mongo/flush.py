@@ -1,0 +1,167 @@
+"""A group's writes as batches for the server: one bulk write a collection, inside the group's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from bson import Int64
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo.collection import Collection
+
+from app.store.mongo.blocks import Chunks, chunk_document, chunk_id, chunks_from
+from app.store.mongo.entries import SPREAD
+from app.store.mongo.reader import Reader
+from app.store.mongo.transaction import Known, number_id
+from app.store.mongo.unit import Kept, Layer, Saved
+from app.store.mongo.values import NOBODY, OPEN, Raw, pack_numbers, put_bytes, resource_document
+
+Write: TypeAlias = InsertOne[Raw] | ReplaceOne[Raw] | UpdateOne | UpdateMany | DeleteOne
+
+_OPEN = Int64(OPEN)
+_SPREADING = frozenset(type for type, _ in SPREAD)
+
+
+class Flush:
+    """The writes of one group, collection by collection."""
+
+    def __init__(self, reader: Reader, known: Known, layer: Layer) -> None:
+        self._reader = reader
+        self._known = known
+        self._layer = layer
+        self._batches: dict[str, tuple[Collection[Raw], list[Write]]] = {}
+
+    def write(self) -> None:
+        """Send everything; the transaction is left open."""
+        self._documents()
+        self._numbers()
+        self._records()
+        self._blocks()
+        for key, versions in self._layer.resources.items():
+            self._resource(key, versions)
+        self._spread()
+        for collection, writes in self._batches.values():
+            if writes:
+                collection.bulk_write(writes, ordered=False, session=self._reader.session)
+
+    def _add(self, collection: Collection[Raw], *writes: Write) -> None:
+        self._batches.setdefault(collection.name, (collection, []))[1].extend(writes)
+
+    def _put(self, collection: Collection[Raw], document: Raw, *, new: bool) -> None:
+        if new:
+            self._add(collection, InsertOne(document))
+        else:
+            self._add(collection, ReplaceOne({"_id": document["_id"]}, document, upsert=True))
+
+    # documents, numbers, blocks
+
+    def _documents(self) -> None:
+        collections = self._reader.collections
+        for (kind, key), kept in self._layer.documents.items():
+            collection = collections.documents[kind]
+            if kept is None:
+                self._add(collection, DeleteOne({"_id": key}))
+            else:
+                self._put(collection, _kept_document(key, kept), new=self._known.is_absent(collection.name, key))
+
+    def _numbers(self) -> None:
+        for name, number in self._layer.numbers.items():
+            self._put(self._reader.collections.sequence, {"_id": number_id(name), "n": Int64(number)}, new=False)
+
+    def _records(self) -> None:
+        collection = self._reader.collections.demographics
+        for number, record in self._layer.records.items():
+            if record is None:
+                self._add(collection, DeleteOne({"_id": number}))
+                continue
+            document = {"_id": Int64(number), "keys": pack_numbers(sorted(record[0])), "packed": record[1]}
+            self._put(collection, document, new=self._known.is_absent(collection.name, number))
+
+    def _blocks(self) -> None:
+        changes = {key: self._net(key, members) for key, members in self._layer.members.items()}
+        changes = {key: change for key, change in changes.items() if change[0] or change[1]}
+        blocks = self._known.blocks(list(changes), 1)
+        self._read_missing(blocks, changes)
+        for key, (added, removed) in changes.items():
+            self._block(key, blocks[key], added, removed)
+
+    def _net(self, key: int, members: dict[int, bool]) -> tuple[list[int], list[int]]:
+        """The numbers to add to a block and to remove from it, as against what the server has."""
+        added: list[int] = []
+        removed: list[int] = []
+        for number, wanted in members.items():
+            if wanted != (key in self._known.record_keys(number)):
+                (added if wanted else removed).append(number)
+        return added, removed
+
+    def _read_missing(self, blocks: dict[int, Chunks], changes: dict[int, tuple[list[int], list[int]]]) -> None:
+        missing = [
+            chunk_id(key, chunk) for key, (_, removed) in changes.items() for chunk in blocks[key].missing(removing=bool(removed))
+        ]  # fmt: skip
+        found = chunks_from(list(self._reader.many(self._reader.collections.block, missing).values())) if missing else {}
+        for key, block in found.items():
+            blocks[key].parts.update(block.parts)
+
+    def _block(self, key: int, block: Chunks, added: Sequence[int], removed: Sequence[int]) -> None:
+        collection, was_empty = self._reader.collections.block, block.size == 0
+        for chunk in sorted(block.change(added, removed)):
+            if block.parts.get(chunk):
+                self._put(collection, chunk_document(key, chunk, block), new=was_empty)
+            elif not was_empty:
+                self._add(collection, DeleteOne({"_id": chunk_id(key, chunk)}))
+
+    # resources
+
+    def _resource(self, key: str, versions: Sequence[Saved]) -> None:
+        """Superseded versions go to history, the last is current, and its entries are the open ones."""
+        collections = self._reader.collections
+        held = self._known.one(collections.resource.name, key)
+        previous = held
+        for saved in versions:
+            document = resource_document(saved.resource)
+            if previous is not None and previous["version"] != document["version"]:
+                self._add(collections.version, InsertOne(_superseded(previous, document["at"])))
+            previous = document
+        last = versions[-1]
+        self._put(collections.resource, {**(previous or {}), "_id": key, "digest": last.digest, "entered": Int64(last.start)}, new=held is None)
+        if held is not None and not held["deleted"]:
+            self._add(collections.search, UpdateOne({"_id": f"{key}/{held['entered']}"}, {"$set": {"stop": Int64(versions[0].start)}}))
+        if last.entries is not None:
+            self._add(collections.search, InsertOne({**last.entries.document, "stop": _OPEN}))
+        if held is not None and held["keeper"] != (last.resource.custodian or NOBODY):
+            self._move(key, last.resource.custodian or NOBODY)
+
+    def _move(self, key: str, keeper: str) -> None:
+        """Another custodian keeps the resource: its history and its older entries are seen as it is."""
+        for collection in (self._reader.collections.version, self._reader.collections.search):
+            collection.update_many({"key": key}, {"$set": {"keeper": keeper}}, session=self._reader.session)
+
+    def _spread(self) -> None:
+        """Open the spread values that are new, close those that are gone, and leave the rest."""
+        collection = self._reader.collections.spread
+        last = {key: versions[-1] for key, versions in self._layer.resources.items() if versions[-1].resource.type in _SPREADING}
+        spreading = list(last)
+        held: dict[str, dict[str, Any]] = {key: {} for key in spreading}
+        for document in self._reader.all(collection, {"key": {"$in": spreading}, "stop": _OPEN}) if spreading else ():
+            held[document["key"]][document["token"]] = document["_id"]
+        for key in spreading:
+            entries = last[key].entries
+            wanted = entries.spread if entries else frozenset()
+            start = Int64(last[key].start)
+            gone = [id for token, id in held[key].items() if token not in wanted]
+            if gone:
+                self._add(collection, UpdateMany({"_id": {"$in": gone}}, {"$set": {"stop": start}}))
+            new = sorted(wanted - held[key].keys())
+            self._add(collection, *(InsertOne({"token": token, "key": key, "start": start, "stop": _OPEN}) for token in new))
+
+
+def _kept_document(key: str, kept: Kept) -> Raw:
+    document: Raw = {"_id": key, "ix": list(kept.terms)}
+    put_bytes(document, "body", kept.body)
+    return document
+
+
+def _superseded(document: Raw, until: str) -> Raw:
+    """The same version as it is kept in history."""
+    kept = {name: value for name, value in document.items() if name not in {"digest", "entered"}}
+    return {**kept, "_id": f"{document['key']}/{document['version']}", "until": until}

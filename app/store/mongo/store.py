@@ -1,0 +1,181 @@
+"""The engine, open: snapshots in read transactions, and group commits behind one sequencer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from bson import Int64
+from pymongo import MongoClient
+
+from app.errors import StoreUnavailable
+from app.principal import SYSTEM, Principal
+from app.store.contract import Change, Failed, StoreFacts
+from app.store.mongo import dump
+from app.store.mongo.committing import Call, Committer
+from app.store.mongo.connection import READING, check_server, connect, disconnect, reached, session_of
+from app.store.mongo.reader import Reader
+from app.store.mongo.schema import Collections, open_collections
+from app.store.mongo.searching import PURGED
+from app.store.mongo.snapshot import SEQUENCER, MongoSnapshot
+from app.store.mongo.values import Raw, instant, microseconds
+
+T = TypeVar("T")
+
+_MOST_IN_A_COMMIT = 512
+_PURGED_AT_ONCE = 5_000
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def open_store(
+    uri: str, *, clock: Callable[[], int] = _now, timeout: float = 10.0, query_limit: float = 5.0, pool: int = 100
+) -> MongoStore:  # fmt: skip
+    """The store in the database that the URI names (``weald`` where it names none), made where it is missing.
+
+    ``clock`` gives milliseconds since 1970. ``timeout`` bounds the wait for the server and for other writers, ``query_limit`` that
+    for one query, in seconds. SettingsError where the URI or the server is not fit; StoreUnavailable where it cannot be reached.
+    """
+    alias, client, _ = connect(uri, timeout, pool)
+    try:
+        with reached():
+            version = check_server(client)
+            collections = open_collections(alias)
+            collections.sequence.update_one({"_id": SEQUENCER}, {"$setOnInsert": {"n": Int64(0), "at": ""}}, upsert=True)
+    except BaseException:
+        disconnect(alias)
+        raise
+    return MongoStore(alias, client, collections, version, Limits(clock, timeout, int(query_limit * 1000)))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The clock and how long the store waits."""
+
+    clock: Callable[[], int]
+    timeout: float
+    query_milliseconds: int
+
+
+@dataclass(slots=True)
+class _Turns:
+    """Who commits now, and who waits to have their changes committed."""
+
+    turn: threading.Condition = field(default_factory=threading.Condition)
+    committing: bool = False
+    waiting: deque[Call] = field(default_factory=deque)
+
+
+class MongoStore:
+    """One database, open. Threads share it; processes open their own."""
+
+    engine = "mongodb"
+
+    def __init__(self, alias: str, client: MongoClient[Raw], collections: Collections, version: str, limits: Limits) -> None:
+        self._alias, self._client, self._collections, self._version, self._limits = alias, client, collections, version, limits
+        self._turns = _Turns()
+        self._committer = Committer(client, collections, limits.clock, limits.timeout)
+        self._closed = False
+
+    @contextmanager
+    def snapshot(self, principal: Principal) -> Iterator[MongoSnapshot]:
+        with reached(), self._reading() as reader:
+            yield MongoSnapshot(reader, principal)
+
+    @contextmanager
+    def _reading(self, milliseconds: int | None = None) -> Iterator[Reader]:
+        """Reads of one moment: the first fixes it."""
+        self._refuse_closed()
+        limit = self._limits.query_milliseconds if milliseconds is None else milliseconds
+        with session_of(self._client, READING) as session, session.start_transaction():
+            yield Reader(self._collections, session, limit)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+    # writing
+
+    def apply(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
+        self._refuse_closed()
+        call, turns = Call(principal, changes), self._turns
+        with turns.turn:
+            turns.waiting.append(call)
+            while turns.committing and not call.done:
+                turns.turn.wait()
+            if not call.done:
+                turns.committing = True
+        if not call.done:
+            self._lead()
+        if call.error is not None:
+            raise call.error
+        return call.results
+
+    def _lead(self) -> None:
+        """Commit what all threads have waiting, for all of them, in one transaction."""
+        calls: list[Call] = []
+        turns = self._turns
+        with turns.turn:
+            while turns.waiting and sum(len(call.changes) for call in calls) < _MOST_IN_A_COMMIT:
+                calls.append(turns.waiting.popleft())
+        try:
+            self._committer.commit(calls)
+        finally:
+            with turns.turn:
+                for call in calls:
+                    call.done = True
+                turns.committing = False
+                turns.turn.notify_all()
+
+    # operation
+
+    def facts(self) -> StoreFacts:
+        with self.snapshot(SYSTEM) as snapshot:
+            commit = snapshot.commit
+        counts: dict[str, int] = {}
+        with reached():
+            for name, collection in self._collections.documents.items():
+                if number := collection.estimated_document_count():
+                    counts[f"kind:{name}"] = number
+            live: list[Raw] = [{"$match": {"deleted": False}}, {"$group": {"_id": "$type", "n": {"$sum": 1}}}]
+            counts.update({f"type:{row['_id']}": row["n"] for row in self._collections.resource.aggregate(live)})
+        return StoreFacts(self.engine, self._version, commit, counts)
+
+    def check(self) -> None:
+        self._refuse_closed()
+        with reached():
+            self._collections.sequence.update_one({"_id": "probe"}, {"$inc": {"n": Int64(1)}}, upsert=True)
+
+    def purge(self, before: str) -> int:
+        self._refuse_closed()
+        cut = instant(-(-microseconds(before) // 1000))
+        with reached():
+            last = self._collections.commit.find_one({"at": {"$lt": cut}}, sort=[("at", -1)])
+            if last is None:
+                return 0
+            self._collections.sequence.update_one({"_id": PURGED}, {"$max": {"n": last["_id"]}}, upsert=True)
+            return sum(self._drop(collection, last["_id"]) for collection in (self._collections.search, self._collections.spread))
+
+    def _drop(self, collection: Any, horizon: int) -> int:
+        dropped, found = 0, _PURGED_AT_ONCE
+        while found == _PURGED_AT_ONCE:
+            ended = [row["_id"] for row in collection.find({"stop": {"$lte": horizon}}, {"_id": 1}, limit=_PURGED_AT_ONCE)]
+            found = len(ended)
+            dropped += collection.delete_many({"_id": {"$in": ended}}).deleted_count if ended else 0
+        return dropped
+
+    def dump(self) -> Iterator[tuple[str, str, bytes]]:
+        with reached(), self._reading(0) as reader:
+            yield from dump.lines(reader)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            disconnect(self._alias)
