@@ -56,7 +56,7 @@ class ZipArchive:
         count = 0
         for uid, content in part10(study):
             name = f"{_month(study)}/{study.uid}/{uid.removeprefix(study.uid)[1:]}.dcm"
-            volume.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+            volume.writestr(_entry(name), content)
             count += 1
         self.entries += count
         return count
@@ -120,6 +120,13 @@ def archive(kind: str, folder: Path) -> Archive:
     if kind not in ARCHIVES:
         raise InvalidValue(f"--dicom takes one of {', '.join(ARCHIVES)}")
     return ARCHIVES[kind](folder)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry that is the same on every machine."""
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3
+    return entry
 
 
 def _month(study: Study) -> str:

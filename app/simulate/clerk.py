@@ -13,8 +13,10 @@ from app.simulate.people import Name, Person
 from app.simulate.places import ABBREVIATIONS, Home
 
 CORRECTED = 0.3
+HANDS = 7
 UNKNOWN_HOME = Home("Unknown", "", "", "ZZ99 3WZ")
 NO_ABODE = Home("No Fixed Abode", "", "", "ZZ99 3VZ")
+PLACEHOLDERS = frozenset({UNKNOWN_HOME, NO_ABODE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ FIELDS = tuple(field.name for field in fields(View))
 class Habits:
     """How one record is kept: ``careful`` without any slip, ``thin`` without number, phone or postcode.
 
-    ``number`` false: this trust never learns the NHS number; ``borrowed`` is someone else's number taken down.
+    ``careless``: names, dates and addresses went through several hands. ``number`` false: this trust never learns the
+    NHS number; ``borrowed`` is someone else's number taken down.
     """
 
     careful: bool = False
+    careless: bool = False
     thin: bool = False
     number: bool = True
     borrowed: NhsNumber | None = None
@@ -117,7 +121,9 @@ class Clerk:
     def _taken(self, name: str, value: Any) -> Any:
         if self.habits.careful and name != "number":
             return value
-        return TAKERS[name](self.draw, self.habits, value)
+        for _ in range(HANDS if self.habits.careless and name in ("name", "birth", "sex", "home") else 1):
+            value = TAKERS[name](self.draw, self.habits, value)
+        return value
 
 
 def take_name(draw: Draw, _habits: Habits, name: Name) -> Name:
@@ -173,6 +179,8 @@ NAME_SLIPS = (
 def take_birth(draw: Draw, _habits: Habits, birth: Birth) -> Birth:
     """A birth date as taken down: exchanged, slipped or the default at times."""
     kind = draw.unit()
+    if birth.quality:
+        return birth
     if kind < 0.004:
         return Birth(slips.day_and_month_swapped(birth.date))
     if kind < 0.010:
@@ -194,6 +202,8 @@ def take_sex(draw: Draw, _habits: Habits, sex: str) -> str:
 
 def take_home(draw: Draw, habits: Habits, home: Home) -> Home:
     """An address as taken down: abbreviated, mistyped, without postcode or unknown at times."""
+    if home in PLACEHOLDERS:
+        return home
     if habits.thin:
         return Home(home.line, home.town) if draw.chance(0.6) else Home()
     kind = draw.unit()
@@ -214,11 +224,12 @@ def _abbreviated(home: Home) -> Home:
 
 
 def take_phone(draw: Draw, habits: Habits, phone: str) -> str:
-    """A telephone number as taken down: left out, slipped or the default at times."""
+    """A telephone number as taken down: left out, slipped (never in its code) or the default at times."""
     kind = draw.unit()
     if not phone or habits.thin or kind < 0.18:
         return "07000000000" if kind < 0.002 else ""
-    return slips.digit_slip(draw, phone) if kind < 0.19 else phone
+    code, _, subscriber = phone.partition(" ")
+    return f"{code} {slips.digit_slip(draw, subscriber)}" if kind < 0.19 else phone
 
 
 def take_email(draw: Draw, habits: Habits, email: str) -> str:

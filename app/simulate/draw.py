@@ -18,9 +18,9 @@ class Weighted(Generic[T]):
 
     def __init__(self, pairs: Iterable[tuple[T, float]]) -> None:
         kept = list(pairs)
-        total = sum(weight for _, weight in kept)
+        *bounds, total = accumulate(weight for _, weight in kept)  # not sum(): its rounding changed with Python 3.12
         self.values = [value for value, _ in kept]
-        self.bounds = list(accumulate(weight / total for _, weight in kept))[:-1]
+        self.bounds = [bound / total for bound in bounds]
 
 
 def skewed(values: Sequence[T], *, flat: float = 6.0) -> Weighted[T]:

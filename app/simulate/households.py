@@ -172,10 +172,10 @@ class Builder:
         father.classes.add("junior")
 
     def twins(self, mother: Person, born: int, family: str) -> None:
-        """Two children of one birth, a third of them with names that are easily confused."""
+        """Two children of one birth, some of them with names that are easily confused."""
         sex = self.draw.pick("MF")
         other = sex if self.draw.chance(0.6) else self.draw.pick("MF")
-        names = self.draw.pick(SIMILAR_TWINS[sex]) if sex == other and self.draw.chance(0.35) else ("", "")
+        names = self.draw.pick(SIMILAR_TWINS[sex]) if sex == other and self.draw.chance(0.25) else ("", "")
         first = self.child(mother, sex, born, family, given=names[0], order=1)
         second = self.child(mother, other, born, family, given=names[1], order=2)
         if second.name.given == first.name.given:

@@ -50,7 +50,7 @@ def patient(record: Record, view: View, visit: Visit | None = None, *, full: boo
     fields = [""] * 33
     fields[0], fields[1] = "PID", "1"
     fields[3] = _identifiers(record, view)
-    fields[5] = _name(record, view.name, "L")
+    fields[5] = _names(record, view)
     if full:
         _fill_demographics(fields, record, view)
         if visit:
@@ -61,6 +61,12 @@ def patient(record: Record, view: View, visit: Visit | None = None, *, full: boo
 def _identifiers(record: Record, view: View) -> str:
     own = f"{record.mrn}^^^{record.scheme.namespace}^MR"
     return f"{own}~{view.number.value}^^^NHS^NH" if view.number.value else own
+
+
+def _names(record: Record, view: View) -> str:
+    """The name, and behind it the maiden name where the trust remembers one."""
+    current = _name(record, view.name, "L")
+    return f"{current}~{_name(record, record.former, 'M')}" if record.former else current
 
 
 def _name(record: Record, name: Name, kind: str) -> str:
@@ -75,7 +81,7 @@ def _fill_demographics(fields: list[str], record: Record, view: View) -> None:
     fields[11] = _address(record, view)
     fields[13] = _telecoms(view)
     fields[22] = person.ethnic
-    if person.birth_order:
+    if person.birth_order and record.order_known:
         fields[24], fields[25] = "Y", str(person.birth_order)
     if record.mother_mrn and "newborn" in person.classes:
         fields[21] = f"{record.mother_mrn}^^^{record.scheme.namespace}^MR"

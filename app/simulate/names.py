@@ -181,12 +181,12 @@ ORIGINS: Weighted[Origin] = Weighted(
 
 SIMILAR_TWINS = {
     "F": (
-        ("Mia", "Maya"), ("Ella", "Ellie"), ("Anna", "Hannah"), ("Lily", "Lola"), ("Emily", "Emma"), ("Isla", "Isabella"),
-        ("Jasmine", "Jade"), ("Megan", "Morgan"), ("Eva", "Evie"), ("Sara", "Sana"), ("Joan", "Jean"), ("Louise", "Louisa"),
+        ("Mia", "Maya"), ("Ella", "Ellie"), ("Anna", "Hannah"), ("Lily", "Lola"), ("Emily", "Emma"), ("Isla", "Ivy"),
+        ("Jasmine", "Jade"), ("Megan", "Morgan"), ("Eva", "Evie"), ("Sara", "Zara"), ("Louise", "Lois"), ("Freya", "Thea"),
     ),
     "M": (
-        ("Jayden", "Jaydon"), ("Harry", "Henry"), ("Aidan", "Nathan"), ("Tom", "Tim"), ("Jack", "Jake"), ("Leo", "Theo"),
-        ("Daniel", "David"), ("Alfie", "Archie"), ("Hassan", "Hussein"), ("Roy", "Ray"), ("Luke", "Lucas"), ("Ryan", "Rory"),
+        ("Jayden", "Jaydon"), ("Harry", "Harley"), ("Aidan", "Ethan"), ("Tom", "Tim"), ("Jack", "Jake"), ("Leo", "Theo"),
+        ("Daniel", "David"), ("Alfie", "Archie"), ("Finn", "Finley"), ("Ray", "Kai"), ("Luke", "Lucas"), ("Ryan", "Rory"),
     ),
 }  # fmt: skip
 

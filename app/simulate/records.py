@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 
 from app.simulate.clerk import Habits, NhsNumber, View
 from app.simulate.draw import Draw, Weighted
 from app.simulate.moments import ARCHIVE_START, DAY, FEED_END, FEED_START
-from app.simulate.people import Household, Person
+from app.simulate.people import Household, Name, Person
 from app.simulate.trusts import BRIGHTON, TRUSTS, WEST, Scheme, Trust
 
 GAP = 12  # days between two contacts of one record, longer than any stay
@@ -33,7 +33,8 @@ class Record:
     """One trust's record of a person: what identifies it, how it is kept, when the trust is in touch.
 
     ``entered`` is the day it was made; ``silent`` is true where no feed ever speaks of it, only image headers;
-    ``held`` what it says at the end, ``slips`` the fields in which it errs; ``gone`` once merged into another.
+    ``held`` what it says at the end, ``slips`` the fields in which it errs; ``gone`` once merged into another; ``order_known`` where
+    the trust knows which twin this is; ``former`` the family name it remembers.
     """
 
     trust: Trust
@@ -50,6 +51,8 @@ class Record:
     slips: tuple[str, ...] = ()
     dead: bool = False
     gone: bool = False
+    order_known: bool = True
+    former: Name | None = None
     studies: int = 0
 
     @property
@@ -81,7 +84,7 @@ class Registry:
         for person in household.people:
             planned += self._of_person(household.draw, person)
         _name_mothers(planned)
-        _mislink_twins(household.draw, planned)
+        _mislink(household.draw, planned)
         for record in planned:
             record.contacts.sort(key=lambda contact: contact.moment)
         if household.draw.chance(0.05):
@@ -104,6 +107,7 @@ class Registry:
         entered = _entered(draw, person)
         record = Record(trust, scheme, self.mrn(scheme), person, entered, self._habits(draw, person))
         record.silent = draw.chance(0.01)
+        record.order_known = draw.chance(0.75 if person.age < 16 else 0.25)
         if record.habits.borrowed:
             record.classes.add("shared-number")
         record.contacts += _contacts(draw, person, entered)
@@ -111,11 +115,11 @@ class Registry:
 
     def _habits(self, draw: Draw, person: Person) -> Habits:
         kind = draw.unit()
-        if kind < 0.012:
+        if kind < 0.009:
             return Habits(thin=True)
-        if kind < 0.042:
+        if kind < 0.039:
             return Habits(number=False)
-        return Habits(borrowed=self._borrowed(draw, person))
+        return Habits(careless=kind > 0.98, borrowed=self._borrowed(draw, person))
 
     def _borrowed(self, draw: Draw, person: Person) -> NhsNumber | None:
         """Someone else's number, rarely: a stranger's, or the mother's on her newborn; both may look traced."""
@@ -136,10 +140,10 @@ def _trusts(draw: Draw, person: Person) -> list[str]:
 def _schemes(draw: Draw, ods: str, person: Person) -> list[Scheme]:
     if ods != "RYR":
         scheme = TRUSTS[ods].schemes[0]
-        return [scheme, scheme] if draw.chance(0.03) else [scheme]
+        return [scheme, scheme] if draw.chance(0.02) else [scheme]
     own, other = (BRIGHTON, WEST) if person.town.outward in BRIGHTON_TOWNS else (WEST, BRIGHTON)
     kind = draw.unit()
-    return [own, other] if kind < 0.15 else [own, own] if kind < 0.17 else [own]
+    return [own, other] if kind < 0.15 else [own, own] if kind < 0.165 else [own]
 
 
 def _latest(person: Person) -> int:
@@ -166,7 +170,7 @@ def _contacts(draw: Draw, person: Person, entered: int) -> list[Contact]:
     contacts = [first]
     day = first.moment // DAY
     while draw.chance(0.55):
-        day += GAP + int(draw.unit() ** 2 * 400)
+        day += GAP + int(draw.unit() * draw.unit() * 530)
         if day > latest:
             break
         contacts.append(Contact(day * DAY + _hour(draw), draw.weighted(VISITS)))
@@ -192,24 +196,27 @@ def _join(draw: Draw, kept: Record, other: Record) -> None:
     kept.silent = other.silent = False
     merged = kept.scheme is other.scheme
     first = max(kept.entered, other.last, FEED_START + 12) + GAP
-    if first >= FEED_END or not draw.chance(0.6 if merged else 0.4):
+    if first >= FEED_END or not draw.chance(0.75 if merged else 0.5):
         return
     moment = draw.between(first, FEED_END - 1) * DAY + _hour(draw)
     kept.contacts.append(Contact(moment, "merge" if merged else "link", other))
     other.gone = merged
 
 
-def _mislink_twins(draw: Draw, records: list[Record]) -> None:
-    """Now and then a trust links twins and takes the link back weeks later (A24, A37)."""
-    twins = [record for record in records if record.person.birth_order and not record.silent and not record.habits.careful]
-    for first, second in pairwise(twins):
-        other_child = first.person is not second.person and first.person.born == second.person.born
-        if other_child and first.trust is second.trust and draw.chance(0.06):
-            day = max(first.last, second.last, FEED_START + 12) + 1
-            if day + 40 < FEED_END:
-                first.contacts += [Contact(day * DAY + _hour(draw), "link", second), Contact((day + 30) * DAY, "unlink", second)]
-                first.classes.add("mislinked")
-                second.classes.add("mislinked")
+def _mislink(draw: Draw, records: list[Record]) -> None:
+    """Now and then a trust links twins, or others of one household, and takes the link back weeks later (A24, A37)."""
+    for first, second in combinations([record for record in records if not (record.silent or record.gone)], 2):
+        if first.trust is not second.trust or first.person is second.person:
+            continue
+        day = max(first.last, second.last, FEED_START + 12) + 1
+        if day + 40 < FEED_END and draw.chance(0.08 if _alike(first.person, second.person) else 0.002):
+            first.contacts += [Contact(day * DAY + _hour(draw), "link", second), Contact((day + 30) * DAY, "unlink", second)]
+            first.classes.add("mislinked")
+            second.classes.add("mislinked")
+
+
+def _alike(first: Person, second: Person) -> bool:
+    return first.born == second.born or first.name.given == second.name.given
 
 
 def _name_mothers(records: list[Record]) -> None:

@@ -25,7 +25,7 @@ class Rows(Protocol):
 SLIP_CLASSES = {"name": "name-error", "birth": "birth-date-error", "home": "address-error", "number": "number-error"}
 COLUMNS = (
     "id", "nhs_number", "nhs_status", "family", "given", "middle", "birth_date", "sex", "street", "city", "postcode", "phone",
-    "email",
+    "email", "birth_order",
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def row(record: Record) -> tuple[str, ...]:
     return (
         record.key, view.number.value, view.number.status, view.name.family, view.name.given, view.name.middle, birth, view.sex,
         view.home.line, view.home.town, view.home.postcode, view.phone or view.mobile, view.email,
+        str(record.person.birth_order or "") if record.order_known else "",
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class Life:
         self.record = record
         self.draw = draw
         self.clerk = Clerk(record.person, record.habits, draw, record.entered)
+        self.remembers = record.trust.version == "2.5"
         self.visits = 0
         self.studies = 0
 
@@ -58,6 +59,13 @@ class Life:
                 yield from KINDS[contact.kind](self, contact)
         self.record.held = self.clerk.held
         self.record.slips = self.clerk.slipped()
+
+    def _meet(self, moment: int) -> None:
+        """A contact; the newer systems keep a family name that is given up."""
+        before = self.clerk.told.name
+        self.clerk.meet(moment // DAY)
+        if self.remembers and self.clerk.told.name.family != before.family and "newborn" not in self.record.person.classes:
+            self.record.former = before
 
     def _message(self, event: str, moment: int, visit: Visit | None = None, extra: str = "") -> Message:
         record, view = self.record, self.clerk.held
@@ -77,27 +85,27 @@ class Life:
 
     def enrol(self, contact: Contact) -> Iterator[Message]:
         """A new record."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         yield self._message("A28", contact.moment)
 
     def clerical(self, contact: Contact) -> Iterator[Message]:
         """The person, or a letter, tells the trust how things stand."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         yield self._message("A31", contact.moment)
 
     def outpatient(self, contact: Contact) -> Iterator[Message]:
         """A clinic: A04, and A08 where the desk corrects something."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         self.visits += 1
         visit = self._visit("O", contact.moment)
         yield self._message("A04", contact.moment, visit)
         if self.draw.chance(0.3):
-            self.clerk.meet(contact.moment // DAY)
+            self._meet(contact.moment)
             yield self._message("A08", contact.moment + self.draw.between(5, 90) * 60, visit)
 
     def emergency(self, contact: Contact) -> Iterator[Message]:
         """An emergency attendance: A04 class E, A03 some hours later."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         self.visits += 1
         yield self._message("A04", contact.moment, self._visit("E", contact.moment))
         end = contact.moment + self.draw.between(60, 400) * 60
@@ -105,14 +113,14 @@ class Life:
 
     def planned(self, contact: Contact) -> Iterator[Message]:
         """A pre-admission, then the admission."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         self.visits += 1
         yield self._message("A05", contact.moment, self._visit("P", contact.moment))
         yield from self._stay(contact.moment + self.draw.between(1, 3) * DAY)
 
     def admission(self, contact: Contact) -> Iterator[Message]:
         """An admission through the emergency department."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         self.visits += 1
         yield from self._stay(contact.moment)
 
@@ -120,7 +128,7 @@ class Life:
         visit = self._visit("I", start)
         yield self._message("A01", start, visit)
         if self.draw.chance(0.4):
-            self.clerk.meet(start // DAY)
+            self._meet(start)
             yield self._message("A08", start + self.draw.between(1, 10) * HOUR, visit)
         end = start + self.draw.between(12, 150) * HOUR
         yield self._message("A03", end, self._visit("I", start, end))
@@ -128,7 +136,7 @@ class Life:
     def merge(self, contact: Contact) -> Iterator[Message]:
         """Two numbers found to be one person's: A40, then an A31 with the survivor's demographics."""
         loser, view = _other(contact)
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         yield self._message("A40", contact.moment, extra=messages.merged(loser, view))
         yield self._message("A31", contact.moment + 60)
 
@@ -141,7 +149,7 @@ class Life:
 
     def death(self, contact: Contact) -> Iterator[Message]:
         """A death in hospital: the discharge says so."""
-        self.clerk.meet(contact.moment // DAY)
+        self._meet(contact.moment)
         self.visits += 1
         start = contact.moment - self.draw.between(6, 60) * HOUR
         yield self._message("A01", start, self._visit("I", start))

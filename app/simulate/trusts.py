@@ -12,15 +12,19 @@ IDENTIFIER_BASE = "https://weald.example/fhir/Id"
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One numbering of patients: its CX.4 namespace, its identifier system, how a number is written."""
+    """One numbering of patients: its CX.4 namespace, its identifier system, where its numbers start, how they are written."""
 
     namespace: str
     system: str
+    start: int
     form: str = "{:07d}"
 
     def number(self, sequence: int) -> str:
-        """The ``sequence``-th number given out, in no visible order, as a full numbering would be met."""
-        return self.form.format((sequence * 3_867_137 + 1_234_567) % 10_000_000)
+        """The ``sequence``-th number given out, in no visible order, as a full numbering would be met.
+
+        The two schemes of RYR give the same numbers to different people.
+        """
+        return self.form.format((sequence * 3_867_137 + self.start) % 10_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Trust:
         return f"{self.ods}PACS"
 
 
-def _scheme(ods: str, name: str, namespace: str, form: str = "{:07d}") -> Scheme:
-    return Scheme(namespace, f"{IDENTIFIER_BASE}/{ods}/{name}", form)
+def _scheme(namespace: str, path: str, start: int, form: str = "{:07d}") -> Scheme:
+    return Scheme(namespace, f"{IDENTIFIER_BASE}/{path}", start, form)
 
 
 LATIN_1 = ("8859/1", "latin-1")
@@ -59,24 +63,24 @@ TRUSTS = {
     for trust in (
         Trust(
             "RTK", "Ashford and St Peter's Hospitals", (("RTK01", "St Peter's Hospital"), ("RTK02", "Ashford Hospital")),
-            (_scheme("RTK", "mrn", "RTK"),), "2.4", *LATIN_1, True, *DICOM_LATIN_1,
+            (_scheme("RTK", "RTK/mrn", 1_234_567),), "2.4", *LATIN_1, True, *DICOM_LATIN_1,
         ),
         Trust(
             "RXC", "East Sussex Healthcare", (("RXC01", "Conquest Hospital"), ("RXC02", "Eastbourne District General Hospital")),
-            (_scheme("RXC", "mrn", "RXC", "X{:07d}"),), "2.4", *ASCII, True, *DICOM_LATIN_1,
+            (_scheme("RXC", "RXC/mrn", 4_400_017, "X{:07d}"),), "2.4", *ASCII, True, *DICOM_LATIN_1,
         ),
         Trust(
             "RPC", "Queen Victoria Hospital", (("RPC01", "Queen Victoria Hospital"),),
-            (_scheme("RPC", "mrn", "RPC"),), "2.5", *UTF_8, False, *DICOM_UTF_8,
+            (_scheme("RPC", "RPC/mrn", 2_718_281),), "2.5", *UTF_8, False, *DICOM_UTF_8,
         ),
         Trust(
             "RA2", "Royal Surrey", (("RA201", "Royal Surrey County Hospital"),),
-            (_scheme("RA2", "mrn", "RA2"),), "2.5", *UTF_8, False, *DICOM_UTF_8,
+            (_scheme("RA2", "RA2/mrn", 6_180_339),), "2.5", *UTF_8, False, *DICOM_UTF_8,
         ),
         Trust(
             "RYR", "University Hospitals Sussex",
             (("RYR16", "St Richard's Hospital"), ("RYR18", "Worthing Hospital"), ("G0W1C", "Royal Alexandra Children's Hospital")),
-            (_scheme("RYR", "mrn-west", "RYRW"), _scheme("RYR", "mrn-brighton", "RYRB")), "2.4", *LATIN_1, False, *DICOM_LATIN_1,
+            (_scheme("RYRW", "RYR/mrn-west", 3_141_592), _scheme("RYRB", "RYR/mrn-brighton", 3_141_592)), "2.4", *LATIN_1, False, *DICOM_LATIN_1,
         ),
     )
 }  # fmt: skip
