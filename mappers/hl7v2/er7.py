@@ -271,10 +271,11 @@ def _check_limits(lines: list[str], text: str, d: Delimiters, limits: Limits) ->
 
 def write(segments: Iterable[Segment], codec: str = "ascii") -> bytes:
     """The bytes of segments, each ended by CR, as ER7 wants them."""
-    return "".join(_line(s) + "\r" for s in segments).encode(codec)
+    return "".join(line(s) + "\r" for s in segments).encode(codec)
 
 
-def _line(segment: Segment) -> str:
+def line(segment: Segment) -> str:
+    """The ER7 text of a segment, as it was read."""
     fields = segment.fields
     if segment.name in _HEADERS:
         fields = [fields[0], *fields[2:]]
