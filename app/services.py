@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from app.settings import Settings
+from app.errors import SettingsError
+from app.search.reach import Reach
+from app.settings import SAMPLE_ID_SECRET, Settings
 from app.sources import SourceRegistry
-from app.store.contract import Store
+from app.store.contract import Snapshot, Store
+from app.store.persons import person_members
+from matching.model import Model, UnusableModel, default_model, load
+from matching.normalise import NOTHING_LEARNED, Learned
 from matching.scoring import Scorer
 
 
@@ -26,4 +32,42 @@ class Services:
     scorer: Scorer
     sources: SourceRegistry
     id_secret: bytes
+    learned: Learned = NOTHING_LEARNED
     clock: Callable[[], datetime] = utc_now
+
+    def person_members(self, snapshot: Snapshot, patient_ids: Sequence[str], floor: str) -> Reach:
+        """The records that a search by these patients reaches (``app.store.persons``)."""
+        return person_members(snapshot, patient_ids, floor)
+
+
+def open_store(uri: str) -> Store:
+    """The store engine that a ``store`` setting names, open."""
+    if uri.startswith("sqlite:///"):
+        from app.store import sqlite  # noqa: PLC0415  (an engine is imported only where it is used)
+
+        path = Path(uri.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite.open_store(path)
+    from app.store import mongo  # noqa: PLC0415
+
+    return mongo.open_store(uri)
+
+
+def matching_model(settings: Settings) -> Model:
+    """The model that ``matching.model`` names, else the shipped one."""
+    if settings.matching.model is None:
+        return default_model()
+    try:
+        return load(settings.matching.model.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"matching.model: the file cannot be read: {error.strerror}.") from None
+    except UnusableModel as error:
+        raise SettingsError(f"matching.model: {error}.") from None
+
+
+def services_from_settings(settings: Settings, *, store: Store | None = None, clock: Callable[[], datetime] = utc_now) -> Services:
+    """The services of one process; opens the store unless one is given."""
+    return Services(
+        store=store or open_store(settings.store), settings=settings, scorer=Scorer(matching_model(settings)), sources=SourceRegistry.of(settings),
+        id_secret=settings.id_secret.get_secret_value().encode() if settings.id_secret else SAMPLE_ID_SECRET.encode(), clock=clock,
+    )  # fmt: skip

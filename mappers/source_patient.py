@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -42,8 +43,11 @@ _ORDER = (
 def source_patient(
     state: PatientState, *, id: str, organisation: str, canonical_base: str, organisation_name: str | None = None,
     links: Sequence[Mapping[str, Any]] = (), active: bool = True, flags: Iterable[str] = (), message: tuple[str, str] | None = None,
+    former: Iterable[tuple[IdentifierFact, str]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The Patient of one trust's record. ``links`` are FHIR Patient.link items; ``message`` is (source code, MSH-10).
+
+    ``former`` are identifiers of records merged into this one and when: shown as ``use`` old, ended then (hl7v2.md 2, MRG-1).
 
     Where the record is restricted, address, telecom, contact and GP are left out and meta.security says R.
     """
@@ -55,7 +59,7 @@ def source_patient(
         "resourceType": "Patient",
         "id": id,
         **elements,
-        "identifier": identifiers(state),
+        "identifier": [*identifiers(state), *former_identifiers(state, former)],
         "active": active,
         "managingOrganization": managing_organization(organisation, organisation_name),
         "link": [dict(link) for link in links],
@@ -78,7 +82,7 @@ def meta(
     """Source, profiles that the patient meets, S-flag, record class and flags."""
     found: dict[str, Any] = {}
     if message is not None:
-        found["source"] = f"{canonical_base}/source/{quote(message[0], safe='')}#{quote(message[1], safe='')}"
+        found["source"] = source_uri(canonical_base, message)
     found["profile"] = profiles(patient)
     if restricted:
         found["security"] = [{"system": CONFIDENTIALITY, "code": "R"}]
@@ -89,11 +93,16 @@ def meta(
     return {key: value for key, value in found.items() if value}
 
 
+def source_uri(canonical_base: str, message: tuple[str, str]) -> str:
+    """meta.source of (source code, MSH-10)."""
+    return f"{canonical_base}/source/{quote(message[0], safe='')}#{quote(message[1], safe='')}"
+
+
 def profiles(patient: Mapping[str, Any]) -> list[str]:
     """UK Core Patient unless a language lacks its required code; the index patient where name, gender and one address fit."""
-    if any("coding" not in c["language"] for c in patient.get("communication", ())):
+    if any("coding" not in c["language"] for c in patient.get("communication") or ()):
         return []
-    fits = patient.get("name") and patient.get("gender") and patient.get("identifier") and len(patient.get("address", ())) <= 1
+    fits = patient.get("name") and patient.get("gender") and patient.get("identifier") and len(patient.get("address") or ()) <= 1
     return [UK_CORE_PATIENT, INDEX_PATIENT] if fits else [UK_CORE_PATIENT]
 
 
@@ -112,6 +121,13 @@ def identifiers(state: PatientState) -> list[dict[str, Any]]:
         if held.fact.system != NHS_NUMBER and not deleted:
             found.append(identifier(held.fact))
     return found
+
+
+def former_identifiers(state: PatientState, former: Iterable[tuple[IdentifierFact, str]]) -> list[dict[str, Any]]:
+    """Identifiers that the record answers for since a merge, NHS numbers and its own left out."""
+    own = {held.fact.key for held in state.identifiers()}
+    old = {fact.key: replace(fact, use="old", end=at[:10]) for fact, at in former if fact.system != NHS_NUMBER and fact.key not in own}
+    return [identifier(fact) for _, fact in sorted(old.items())]
 
 
 def nhs_identifier(number: str, status: str | None) -> dict[str, Any]:

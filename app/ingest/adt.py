@@ -90,13 +90,20 @@ def _read(services: Services, raw: bytes) -> Received:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         if services.settings.mode == "production" and head.processing_id != "P":
             raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")
-        message = er7.read(raw, source.charset if source else "ASCII", tolerate_utf8=source.tolerate_utf8 if source else False)
+        message = _message(services, raw, source)
         if source is None:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         event = adt_event(message, services.sources.context(source, _now(services)))
     except (Er7Error, MessageRejected) as error:
         return Received(raw, head, source, error=error)
     return Received(raw, head, source, event)
+
+
+def _message(services: Services, raw: bytes, source: Source | None) -> er7.Message:
+    """The message read by its source's character set and limits; bytes that are none raise before anyone asks for a source."""
+    if source is None:
+        return er7.read(raw)
+    return er7.read(raw, source.charset, limits=services.sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
 
 
 def _change(services: Services, one: Received) -> Change[Answer]:
@@ -160,7 +167,8 @@ def _now(services: Services) -> str:
 
 def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes:
     """The answer to one message: empty where the sender wants none (MSH-15)."""
-    code = er7.answer_code(one.head, answer.code)
+    mapped = services.sources.answer(one.source.code, answer.code) if one.source else answer.code
+    code = er7.answer_code(one.head, mapped)
     if code is None:
         return b""
     now = _now(services)

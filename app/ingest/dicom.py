@@ -70,5 +70,5 @@ def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:
             record = work.create(context.source.organisation, first_key([main], context.source), stamp.event_time)
         work.tell(record, patient, stamp)
         work.save(record)
-        studies.file_under(work, document, main.key, record, patient, stamp)
+        studies.file_under(work, document, record, patient, stamp)
     work.studies[uid] = document

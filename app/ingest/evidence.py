@@ -55,7 +55,7 @@ def record_facts(states: Sequence[PatientState]) -> RecordFacts:
     """The facts of a record and of those merged into it, its own first: their values count as history."""
     birth = _first_value(states, "birthDate") or {}
     quality = next((q for state in states if (q := state.value(f"birthDateQuality.{birth.get('value', '')}"))), "") if birth else ""
-    number = next(((state, held) for state in states if (held := state.nhs_number()) is not None), None)
+    number = next(((state, live) for state in states if (live := state.nhs_number()) is not None), None)
     held = [one for state in states for one in state.identifiers()]
     maiden = _first_value(states, "mothersMaidenName") or []
     multiple = _first_value(states, "multipleBirth") or {}

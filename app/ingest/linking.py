@@ -22,9 +22,8 @@ from matching.clustering import Component, Partition, derive
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
 from matching.persons import assign_person_ids
-from matching.records import Candidate
+from matching.records import Candidate, pair
 from matching.records import Edge as PairEdge
-from matching.records import pair
 
 
 def packed_record(record: Record, demographics: Demographics) -> bytes:

@@ -31,7 +31,7 @@ def merge(work: Work, source: Source, one: Merge, stamp: Stamp) -> None:
         return
     survivor = work.root(survivor)
     if evidential_conflict(work, survivor, loser):
-        open_review(work, 
+        open_review(work,
             "merge-across-nhs-numbers", [survivor.id, loser.id], "A merge joins two records whose verified NHS numbers differ; it waits for a steward.",
             survivor=survivor.id, loser=loser.id, occurred=stamp.event_time,
         )

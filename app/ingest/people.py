@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from app.ingest.edges import Edge, open_edges
 from app.ingest.identity import mint_id
-from app.ingest.records import Record, get_records, members_of
+from app.ingest.records import Record
 from app.ingest.resources import EVERYONES, save_resource
 from app.ingest.work import Work
-from app.store.contract import PERSON, Snapshot
+from app.store.contract import PERSON
 from mappers.golden import Member, golden_patient, retired_golden_patient
 from mappers.links import Decision, linkage, provenance
 
@@ -38,7 +37,8 @@ def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Re
     former = sorted((set(before["former"]) | set(before["members"])) - set(ids))
     document = {
         "id": person, "members": ids, "former": former, "near": work.near.get(person, before["near"]),
-        "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "custodians": sorted({record.organisation for record in members}),
+        "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "organisations": {record.id: record.organisation for record in members},
+        "linkage": linkage_id(work.services.id_secret, person),
     }
     if document != before:
         work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
@@ -121,69 +121,3 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
     resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
     save_resource(work.tx, resource, EVERYONES)
     work.event(action, person=person, before=list(before), after=list(after), edge=decision.edge)
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A source record reached from a named patient: itself (``grade`` None) or over links.
-
-    ``decided_by`` says who holds it in the person, ``linkage`` the id of the Linkage that shows it.
-    """
-
-    record: str
-    person: str
-    grade: str | None = None
-    linkage: str | None = None
-    decided_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """All records reached, and how many more stand just below the floor of grade."""
-
-    records: tuple[Reached, ...]
-    below: int = 0
-
-
-FLOORS = ("certain", "probable", "possible")
-
-
-def reach(snapshot: Snapshot, secret: bytes, patients: Sequence[str], floor: str = "certain") -> Reach:
-    """The records of the persons that the named patients (source or golden ids) are, at or above the floor (fhir.md 3, Expansion)."""
-    named = get_records(snapshot, patients)
-    persons = {record.person for record in named.values()} | {_current(snapshot, id) for id in patients if id not in named} - {""}
-    found: dict[str, Reached] = {}
-    below: set[str] = set()
-    for person in sorted(persons):
-        body = snapshot.get(PERSON, person)
-        document = orjson.loads(body) if body else {"members": [], "near": {}, "decided": {}}
-        _add(found, document["members"], person, "certain", secret, document)
-        for grade in FLOORS[1:]:
-            others = [record.id for other in document["near"].get(grade, []) for record in members_of(snapshot, other)]
-            if FLOORS.index(grade) <= FLOORS.index(floor):
-                _add(found, others, person, grade, secret, document)
-            elif FLOORS.index(grade) == FLOORS.index(floor) + 1:
-                below.update(others)
-    records = [Reached(id, named[id].person) if id in named else one for id, one in found.items()]
-    return Reach(tuple(records), len(below - set(found)))
-
-
-def _add(found: dict[str, Reached], ids: Iterable[str], person: str, grade: str, secret: bytes, document: dict[str, Any]) -> None:
-    for id in ids:
-        if id not in found:
-            decided = document.get("decided", {}).get(id, {})
-            by = f"{decided['by']} {decided['cause']}" if decided else None
-            found[id] = Reached(id, person, grade, linkage_id(secret, person), by)
-
-
-def _current(snapshot: Snapshot, person: str) -> str:
-    """The living person that an id, perhaps retired, stands for; empty where there is none."""
-    for _ in range(100):
-        body = snapshot.get(PERSON, person)
-        if body is None:
-            return ""
-        document = orjson.loads(body)
-        if document["members"]:
-            return person
-        person = document.get("successor", "")
-    return ""

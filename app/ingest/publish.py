@@ -53,7 +53,7 @@ def _publish(work: Work, record: Record) -> None:
     links += [_link(one.id, "replaces") for one in losers]
     resource = source_patient(
         record.state, id=record.id, organisation=record.organisation, canonical_base=settings.canonical_base,
-        organisation_name=work.services.sources.organisation_name(record.organisation), links=links, active=record.active,
+        organisation_name=work.services.sources.organisations.get(record.organisation), links=links, active=record.active,
         former=[(held.fact, one.replaced) for one in losers for held in one.state.identifiers() if one.replaced],
     )
     content = sha256(orjson.dumps(resource)).hexdigest()

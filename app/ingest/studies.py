@@ -49,8 +49,9 @@ def study_document(tx: Snapshot, uid: str) -> dict[str, Any]:
     return document
 
 
-def file_under(work: Work, document: dict[str, Any], key: str, record: Record, facts: PatientFacts, stamp: Stamp) -> None:
+def file_under(work: Work, document: dict[str, Any], record: Record, facts: PatientFacts, stamp: Stamp) -> None:
     """Note that the study's patient key is this record's, and what the header said of the patient."""
+    key = facts.identifiers[0].key
     document["keys"].setdefault(key, {"record": record.id, "header": header_demographics(work, facts, stamp)})
     if not record.studies:
         record.studies = True

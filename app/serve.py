@@ -1,0 +1,92 @@
+"""The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, and this one that watches them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from app.settings import Settings, load_settings
+
+STOP_SECONDS = 35.0
+"""Longer than the 30 s that HTTP requests get to finish (security.md 7, Drain)."""
+
+
+def run_http(config: Path | None) -> None:
+    """Serve HTTP until told to stop. Workers read the settings themselves."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    settings = load_settings(config)
+    listener = settings.listeners.http
+    assert listener is not None  # noqa: S101  (started only where the listener is on)
+    Granian(
+        "app.wsgi:app", address=listener.host, port=listener.port, interface=Interfaces.WSGI, workers=settings.web.workers,
+        blocking_threads=settings.web.threads, log_access=False, log_enabled=False, websockets=False,
+    ).serve()  # fmt: skip
+
+
+def run_mllp(config: Path | None) -> None:
+    """Serve MLLP until told to stop."""
+    from functools import partial
+
+    from app.ingest.adt import receive_group
+    from app.mllp.server import serve as serve_mllp
+    from app.principal import SYSTEM
+    from app.services import services_from_settings
+
+    settings = load_settings(config)
+    services = services_from_settings(settings)
+    serve_mllp(settings, partial(receive_group, services, principal=SYSTEM))
+
+
+def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[], bool] = lambda: True) -> bool:
+    """True once something listens at ``address``; False where nothing does within ``seconds`` or nobody is left to."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and alive():
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex(address) == 0:
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def serve(settings: Settings, config: Path | None, when_ready: Callable[[], None] | None = None) -> int:
+    """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code."""
+    spawn = multiprocessing.get_context("spawn")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    children: list[BaseProcess] = []
+    if settings.listeners.http:
+        children.append(spawn.Process(target=run_http, args=(config,), name="http"))
+    if settings.listeners.mllp:
+        children.append(spawn.Process(target=run_mllp, args=(config,), name="mllp"))
+    for child in children:
+        child.start()
+    listeners = [(one.host, one.port) for one in (settings.listeners.http, settings.listeners.mllp) if one]
+    ready = all(wait_until_open(address, 30, lambda: all(child.is_alive() for child in children)) for address in listeners)
+    if ready and when_ready is not None:
+        threading.Thread(target=when_ready, name="when-ready", daemon=True).start()
+    while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
+        pass
+    return _end(children, failed=not stop.is_set())
+
+
+def _end(children: list[BaseProcess], *, failed: bool) -> int:
+    for child in children:
+        if child.is_alive() and child.pid is not None:
+            os.kill(child.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    for child in children:
+        child.join(max(0.1, end - time.monotonic()))
+        if child.is_alive():
+            child.kill()
+    return 1 if failed else 0
