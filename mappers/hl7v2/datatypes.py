@@ -291,12 +291,12 @@ def _authority(repeat: str, parts: list[str], *, d: Delimiters, context: Mapping
 
 
 def _names(repeat: str, parts: list[str], component: int, d: Delimiters) -> list[str]:
-    """Universal id and namespace of an HD, those that are sent, the universal id first."""
+    """Universal id, namespace and whole text of an HD, those that are sent: "H&C" is one name, though it looks like two parts."""
     text = parts[component - 1]
     if d.subcomponent not in repeat:
         return [text.upper()] if text else []
     universal = subcomponent(repeat, component, 2, d) if subcomponent(repeat, component, 3, d) else ""
-    return [name.upper() for name in (universal, subcomponent(repeat, component, 1, d)) if name]
+    return [name.upper() for name in (universal, subcomponent(repeat, component, 1, d), text) if name]
 
 
 def _known(names: list[str], code: str, context: MappingContext) -> Authority:
@@ -306,12 +306,10 @@ def _known(names: list[str], code: str, context: MappingContext) -> Authority:
         configured = source.authorities.get(name)
         if configured is not None:
             return NHS if code == "NH" and configured.type_code == "MR" else configured
-    first = names[0]
-    if first in tables.NHS_AUTHORITIES:
+    for name in names:
+        if name in tables.OTHER_HEALTH_NUMBERS:
+            return Authority(name, f"{context.canonical_base}/Id/{quote(name, safe='')}", code or "NH", name)
+    if code == "NH" or tables.NHS_AUTHORITIES.intersection(names):
         return NHS
-    scheme = quote(first, safe="")
-    if first in tables.OTHER_HEALTH_NUMBERS:
-        return Authority(first, f"{context.canonical_base}/Id/{scheme}", code or "NH", first)
-    if code == "NH":
-        return NHS
-    return Authority(first, f"{context.canonical_base}/Id/{source.organisation}/{scheme}", code or "MR", source.organisation)
+    system = f"{context.canonical_base}/Id/{source.organisation}/{quote(names[0], safe='')}"
+    return Authority(names[0], system, code or "MR", source.organisation)
