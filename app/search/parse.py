@@ -39,13 +39,17 @@ Term: TypeAlias = Criterion | RefersToPerson | Chain
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A parsed search. ``applied``: the parameters that ``self`` shows; ``ignored``: one sentence each."""
+    """A parsed search. ``applied``: the parameters that ``self`` shows; ``ignored``: one sentence each.
+
+    ``follows_replaced``: a search of source patients, which finds the survivors of replaced records too.
+    """
 
     type: str
     terms: tuple[Term, ...]
     controls: Controls
     applied: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...] = ()
+    follows_replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -75,8 +79,10 @@ class Parser:
         given = controls(type_, results, self.ignored if self.lenient else None)
         self._check_cost(terms)
         reaches = any(_reaches(term) for term in terms)
+        only = _sources_only(type_, applied)
+        follows = only and any(not key.startswith(("_", "active")) for key, _value in applied)
         applied += given.applied(reaches)
-        return Search(type_, self._of_sources(type_, terms, applied), given, tuple(applied), tuple(self.ignored))
+        return Search(type_, self._of_sources(terms) if only else tuple(terms), given, tuple(applied), tuple(self.ignored), follows)
 
     def _term_or_ignored(self, type_: str, key: str, value: str) -> Term | None:
         try:
@@ -111,19 +117,21 @@ class Parser:
         if not having:
             offered = "; ".join(f"{type_}: {_valid(type_)}" for type_ in types) or "none"
             raise NotSupported(f"Parameter {parameter.name} has no such chain; valid are {offered}.", expression=parameter.name)
-        targets = tuple((type_, self._of_sources(type_, [self.term(type_, rest, value, depth + 1)], [(rest, value)])) for type_ in having)
-        return Chain(parameter.index, parameter.person, targets)
+        terms = {type_: [self.term(type_, rest, value, depth + 1)] for type_ in having}
+        targets = ((type_, self._of_sources(own) if _sources_only(type_, [(rest, value)]) else tuple(own)) for type_, own in terms.items())
+        return Chain(parameter.index, parameter.person, tuple(targets))
 
-    def _of_sources(self, type_: str, terms: list[Term], asked: list[tuple[str, str]]) -> tuple[Term, ...]:
-        """Golden patients are found by ``_id`` or ``_tag`` only (fhir.md 3)."""
-        named = {key.partition(":")[0] for key, _value in asked}
-        if type_ != "Patient" or named & SOURCE_ONLY_UNLESS:
-            return tuple(terms)
+    def _of_sources(self, terms: list[Term]) -> tuple[Term, ...]:
         return (*terms, Not(TokenIs("_tag", f"{self.canonical_base}/CodeSystem/record-class", "golden")))
 
     def _check_cost(self, terms: list[Term]) -> None:
         if len(terms) == 1 and isinstance(terms[0], StringHas) and len(terms[0].value) < 3:
             raise TooCostly(":contains with under three letters needs another parameter beside it.", expression=terms[0].param)
+
+
+def _sources_only(type_: str, asked: list[tuple[str, str]]) -> bool:
+    """Golden patients are found by ``_id`` or ``_tag`` only (fhir.md 3)."""
+    return type_ == "Patient" and not SOURCE_ONLY_UNLESS & {key.partition(":")[0] for key, _value in asked}
 
 
 def _chain_types(parameter: Parameter, wanted: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ SECURITY = (
     ("Referrer-Policy", "no-referrer"),
     ("Vary", "Accept, Accept-Encoding, Authorization"),
 )
+TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 _NO_STORE = ("Cache-Control", "no-store")
 _ETAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from app.errors import LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
 from app.security.principals import ANYONE, principal_for
 from app.web import health, outcomes
-from app.web.answers import SECURITY, compress, fhir_response
+from app.web.answers import SECURITY, TLS_ONLY, compress, fhir_response
 from app.web.door import Environ, Exchange, Services, base_url, request_id
 from app.web.history import history
 from app.web.metadata import metadata
@@ -50,6 +50,7 @@ class FrontDoor:
         self.services = services
         self.pages = Pages(services.id_secret)
         self.metrics = health.Metrics()
+        self.security = SECURITY if services.settings.mode == "sample" else (*SECURITY, TLS_ONLY)
 
     def _exchange(self, pairs: Pairs | None = None) -> Exchange:
         environ = request.environ
@@ -57,7 +58,7 @@ class FrontDoor:
         check_accept(environ, dict(pairs if pairs is not None else pairs_from_query(query)).get("_format") if pairs or "_format" in query else None)
         prefer = environ.get("HTTP_PREFER")
         principal = principal_for(environ, self.services.settings)
-        return Exchange(self.services, environ, principal, base_url(environ), lenient=prefer is not None and prefers_lenient(prefer))
+        return Exchange(self.services, environ, principal, base_url(environ, self.services.settings), lenient=prefer is not None and prefers_lenient(prefer))
 
     def _pairs(self) -> Pairs:
         pairs = pairs_from_query(request.environ.get("QUERY_STRING", ""))
@@ -70,7 +71,7 @@ class FrontDoor:
         """GET /fhir/metadata, for anyone."""
         environ = request.environ
         check_accept(environ, dict(pairs_from_query(environ.get("QUERY_STRING", ""))).get("_format"))
-        return metadata(Exchange(self.services, environ, ANYONE, base_url(environ)), VERSION)
+        return metadata(Exchange(self.services, environ, ANYONE, base_url(environ, self.services.settings)), VERSION)
 
     def read(self, type_: str, id_: str) -> Response:
         """GET /fhir/Type/id."""
@@ -116,7 +117,7 @@ class FrontDoor:
         """What every answer gets: the request's id, security headers, compression; and it is counted."""
         environ = request.environ
         headers = response.headers
-        headers.extend(SECURITY)
+        headers.extend(self.security)
         headers["X-Request-ID"] = request_id(environ)
         if "HTTP_ACCEPT_ENCODING" in environ:
             compress(environ, response)

@@ -23,11 +23,21 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 
 
+class Proxy(Protocol):
+    """The setting that says whether a proxy in front terminates TLS."""
+
+    @property
+    def terminates_tls(self) -> bool: ...
+
+
 class Site(Mode, Protocol):
     """The settings that the front door reads."""
 
     @property
     def canonical_base(self) -> str: ...
+
+    @property
+    def proxy(self) -> Proxy: ...
 
 
 class Services(Protocol):
@@ -71,12 +81,13 @@ class Exchange:
         return int(self.services.clock().timestamp() * 1_000_000)
 
 
-def base_url(environ: Environ) -> str:
+def base_url(environ: Environ, site: Site) -> str:
     """The service's base URL as the caller reached it."""
     host = environ.get("HTTP_HOST", "")
     if not _HOST.fullmatch(host):
         host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    return f"{environ['wsgi.url_scheme']}://{host}/fhir"
+    scheme = "https" if site.proxy.terminates_tls else environ["wsgi.url_scheme"]
+    return f"{scheme}://{host}/fhir"
 
 
 def request_id(environ: Environ) -> str:

@@ -10,7 +10,9 @@ import orjson
 
 from app.errors import TooCostly
 from app.search.controls import Controls
-from app.search.criteria import AllOf, Criterion, Query, RefersTo, SortKey
+from app.search.criteria import AllOf, AnyOf, Criterion, HasId, Missing, Not, Query, RefersTo, SortKey, TokenIs
+from app.search.entries import entries
+from app.search.params import BY_REPLACEMENT
 from app.search.parse import Chain, Term
 from app.search.reach import Reached
 from app.search.values import RefersToPerson, any_of
@@ -18,6 +20,7 @@ from app.store.contract import Snapshot, StoredResource
 from app.web.door import Services
 
 MAX_CHAINED = 1000
+MAX_REPLACED = 100
 
 _SUBJECT = re.compile(rb'"subject":\{"reference":"(Patient/[A-Za-z0-9.\-]{1,64})"')
 _BY_ID = (SortKey("_id"),)
@@ -33,6 +36,7 @@ class Resolver:
     at: int | None = None
     reached: dict[str, Reached] = field(default_factory=dict)
     below_floor: int = 0
+    survivors_cut: bool = False
 
     def criterion(self, terms: Iterable[Term]) -> Criterion | None:
         """The criterion that all the terms come to; None where nothing can meet it."""
@@ -43,6 +47,29 @@ class Resolver:
                 return None
             resolved.append(one)
         return resolved[0] if len(resolved) == 1 else AllOf(tuple(resolved))
+
+    def with_survivors(self, criterion: Criterion | None, terms: Sequence[Term]) -> Criterion | None:
+        """The criterion of a patient search widened to the survivors of replaced records that the terms find (fhir.md 3).
+
+        A replaced record is not active; what is asked of ``active`` is asked of the survivor instead.
+        """
+        active = [term for term in terms if _is_about(term, "active")]
+        others = self.criterion([term for term in terms if term not in active])
+        if others is None:
+            return criterion
+        survivors = self._survivors_of(AllOf((others, Missing(BY_REPLACEMENT, missing=False))))
+        found = self.criterion([HasId(survivors), *active]) if survivors else None
+        return any_of([each for each in (criterion, found) if each is not None]) if criterion or found else None
+
+    def _survivors_of(self, replaced: Criterion) -> tuple[str, ...]:
+        hits = self.snapshot.search(Query("Patient", replaced, sort=_BY_ID, count=MAX_REPLACED, at=self.at, total=False))
+        self.survivors_cut = hits.after is not None
+        ahead = _survivors(hits.matches)
+        survivors: dict[str, None] = {}
+        while ahead := [id_ for id_ in ahead if id_ not in survivors]:
+            survivors.update(dict.fromkeys(ahead))
+            ahead = _survivors(self.snapshot.resources("Patient", ahead).values())
+        return tuple(survivors)
 
     def _resolved(self, term: Term) -> Criterion | None:
         if isinstance(term, Chain):
@@ -89,6 +116,20 @@ class Resolver:
                 self.reached[f"Patient/{member.record_id}"] = member
                 targets[f"Patient/{member.record_id}"] = None
         return RefersTo(param, (*targets, *others)) if targets or others else None
+
+
+def _is_about(term: Term, param: str) -> bool:
+    if isinstance(term, AnyOf):
+        return all(_is_about(each, param) for each in term.criteria)
+    if isinstance(term, Not):
+        return _is_about(term.criterion, param)
+    return isinstance(term, TokenIs | Missing) and term.param == param
+
+
+def _survivors(patients: Iterable[StoredResource]) -> list[str]:
+    """The ids of the patients that these were replaced by."""
+    found = (reference for patient in patients for param, reference in entries(orjson.loads(patient.body)).references if param == BY_REPLACEMENT)
+    return [reference.removeprefix("Patient/") for reference in found]
 
 
 def subject_of(study: StoredResource) -> str | None:

@@ -22,7 +22,7 @@ from app.web.door import Exchange
 from app.web.includes import included
 from app.web.outcomes import issue, outcome
 from app.web.paging import Page, Pages
-from app.web.reach import Resolver, subject_of
+from app.web.reach import MAX_REPLACED, Resolver, subject_of
 from app.web.read import body_of, check_type
 
 Pairs = list[tuple[str, str]]
@@ -96,6 +96,8 @@ class Answer:
     def _hits(self, resolver: Resolver) -> Hits:
         page, controls = self.walk.page, self.asked.controls
         criterion = resolver.criterion(self.asked.terms)
+        if self.asked.follows_replaced:
+            criterion = resolver.with_survivors(criterion, self.asked.terms)
         if criterion is None:
             return Hits((), None, 0, self.snapshot.commit)
         only_count = controls.summary == "count"
@@ -103,7 +105,7 @@ class Answer:
             Query(
                 self.asked.type, criterion, controls.sort, 0 if only_count else controls.count,
                 after=page.after if page else None, at=page.commit if page else None,
-                total=page is None and (only_count or controls.total != "none"),
+                total=page is None and (only_count or controls.total != "none"), summary=controls.summary == "true",
             )
         )
 
@@ -135,6 +137,9 @@ class Answer:
         if resolver.below_floor and self.walk.page is None:
             text = f"{resolver.below_floor} more record(s) may be this person's, linked below the grade asked; -min-grade lowers it."
             issues.append(issue("information", "informational", text))
+        if resolver.survivors_cut:
+            text = f"Over {MAX_REPLACED} records found were replaced; the survivors of the others are not added. Ask for fewer."
+            issues.append(issue("warning", "incomplete", text))
         return [bundles.outcome_entry(outcome(*issues))] if issues else []
 
     def _links(self, hits: Hits, total: int | None) -> list[tuple[str, str]]:

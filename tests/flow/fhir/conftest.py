@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
@@ -30,7 +31,8 @@ def record_class(code):
     return {"tag": [{"system": f"{W}/CodeSystem/record-class", "code": code}]}
 
 
-def patient(id, organisation, number, family, given, birth_date, golden, nhs=None, **more):
+def patient(id, organisation, number, name, birth_date, golden, nhs=None, **more: Any):  # noqa: PLR0917  the columns of the table below
+    family, given = name
     identifiers = [{"system": f"https://{organisation.lower()}.nhs.uk/mrn", "value": number}]
     if nhs:
         identifiers.insert(0, {"system": NHS, "value": nhs})
@@ -63,14 +65,14 @@ def golden(id, members, family, given, nhs):
     }
 
 
-def study(id, subject, organisation, started, modality="CT", status="available"):
+def study(id, subject, organisation, started, modality="CT"):
     uid = f"1.2.826.{sum(id.encode())}"
     return {
         "resourceType": "ImagingStudy",
         "id": id,
         "meta": record_class("source"),
         "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}],
-        "status": status,
+        "status": "available",
         "modality": [{"system": DCM, "code": modality}],
         "subject": {"reference": f"Patient/{subject}", "identifier": {"system": f"https://{organisation.lower()}.nhs.uk/mrn", "value": subject}},
         "started": started,
@@ -138,13 +140,13 @@ TASK = {
 }
 
 RESOURCES = (
-    ("RTK", patient("alice-rtk", "RTK", "RTK001", "Hollis", "Alice", "1970-01-15", "golden-alice", "9990000018")),
-    ("RXC", patient("alice-rxc", "RXC", "RXC001", "Hollis", "Alice", "1970-01-15", "golden-alice")),
-    ("RPC", patient("alice-rpc", "RPC", "RPC001", "Holis", "Alice", "1970-01-15", "golden-alice-rpc")),
-    ("RTK", patient("anna-rtk", "RTK", "RTK002", "Hollis", "Anna", "1970-01-15", "golden-anna", "9990000026")),
-    ("RA2", patient("bea-old", "RA2", "RA2001", "Marsh", "Bea", "1985-06-30", "golden-bea", active=False, link=[
+    ("RTK", patient("alice-rtk", "RTK", "RTK001", ("Hollis", "Alice"), "1970-01-15", "golden-alice", "9990000018")),
+    ("RXC", patient("alice-rxc", "RXC", "RXC001", ("Hollis", "Alice"), "1970-01-15", "golden-alice")),
+    ("RPC", patient("alice-rpc", "RPC", "RPC001", ("Holis", "Alice"), "1970-01-15", "golden-alice-rpc")),
+    ("RTK", patient("anna-rtk", "RTK", "RTK002", ("Hollis", "Anna"), "1970-01-15", "golden-anna", "9990000026")),
+    ("RA2", patient("bea-old", "RA2", "RA2001", ("Marsh", "Bea"), "1985-06-30", "golden-bea", active=False, link=[
         {"other": {"reference": "Patient/bea-new"}, "type": "replaced-by"}])),
-    ("RA2", patient("bea-new", "RA2", "RA2002", "Field", "Bea", "1985-06-30", "golden-bea", "9990000034")),
+    ("RA2", patient("bea-new", "RA2", "RA2002", ("Field", "Bea"), "1985-06-30", "golden-bea", "9990000034")),
     (None, golden("golden-alice", ["alice-rtk", "alice-rxc"], "Hollis", "Alice", "9990000018")),
     (None, golden("golden-anna", ["anna-rtk"], "Hollis", "Anna", "9990000026")),
     (None, golden("golden-bea", ["bea-old", "bea-new"], "Field", "Bea", "9990000034")),
@@ -211,7 +213,7 @@ class Region:
 @pytest.fixture
 def region(tmp_path):
     clock = Clock()
-    found = Region(open_store(tmp_path / "weald.db"), SimpleNamespace(mode="sample", canonical_base=W), clock)
+    found = Region(open_store(tmp_path / "weald.db"), SimpleNamespace(mode="sample", canonical_base=W, proxy=SimpleNamespace(terminates_tls=False)), clock)
     for custodian, resource in RESOURCES:
         found.save(resource, custodian)
     yield found
@@ -227,7 +229,7 @@ def client(region):
 def get(client):
     """GET under /fhir, as (status, JSON)."""
 
-    def ask(path, **headers):
+    def ask(path, **headers: str):
         response = client.get(f"/fhir/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()})
         return response.status_code, orjson.loads(response.data) if response.data else None
 
@@ -238,7 +240,7 @@ def get(client):
 def ids(get):
     """The ids of a search's matches, in order."""
 
-    def ask(path, **headers):
+    def ask(path, **headers: str):
         status, bundle = get(path, **headers)
         assert status == 200, bundle
         return [entry["resource"]["id"] for entry in bundle.get("entry", []) if entry["search"]["mode"] == "match"]

@@ -6,7 +6,7 @@ import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 
 from app.errors import StoreUnavailable
-from app.web.application import MAX_FORM
+from app.web.application import MAX_FORM, create_app
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "post"])
@@ -65,7 +65,7 @@ def test_a_fault_shows_the_request_id_only_and_logs_no_value(client, region, mon
 
 
 def test_a_store_that_is_away_is_503_with_retry_after(client, region, monkeypatch):
-    def away(*_):
+    def away(*_: object):
         raise StoreUnavailable("The store is away.")
 
     monkeypatch.setattr(type(region.store), "snapshot", away)
@@ -88,6 +88,14 @@ def test_production_answers_nobody_without_a_login(client, region):
             assert response.headers["WWW-Authenticate"].startswith("Bearer")
     assert client.get("/fhir/metadata").status_code == 200
     assert client.get("/health/live").status_code == 200
+
+
+def test_production_asks_for_tls_and_links_to_it_behind_a_proxy(region):
+    region.settings.mode = "production"
+    region.settings.proxy.terminates_tls = True
+    response = create_app(region).test_client().get("/fhir/metadata")
+    assert response.headers["Strict-Transport-Security"].startswith("max-age=")
+    assert response.json["implementation"]["url"] == "https://localhost/fhir"
 
 
 def test_a_form_is_bounded_typed_and_uncompressed(client):

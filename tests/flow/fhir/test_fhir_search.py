@@ -26,7 +26,7 @@ from tests.flow.fhir.conftest import NHS, W, organisation, patient, study
         ("gender=female&family=field", {"bea-new"}),
         ("gender:not=male&family=field", {"bea-new"}),
         ("active=false", {"bea-old"}),
-        ("address-postalcode=rh10 1aa&family=marsh", {"bea-old"}),
+        ("address-postalcode=rh10 1aa&family=marsh", {"bea-old", "bea-new"}),
         ("address-city=Crawley&given=Bea", {"bea-old", "bea-new"}),
         ("phone=%2B44 20 79460018&family=field", {"bea-new"}),
         ("deceased=true", set()),
@@ -94,6 +94,30 @@ def test_studies_are_found_by_their_uids(get, ids):
 )
 def test_what_shows_the_links_is_found(ids, path, expected):
     assert ids(path) == expected
+
+
+def test_a_replaced_record_leads_to_its_survivor(ids, get, region):
+    assert set(ids("Patient?family=marsh")) == {"bea-old", "bea-new"}
+    assert set(ids("Patient?identifier=RA2001")) == {"bea-old", "bea-new"}
+    assert ids("Patient?identifier=RA2001&active=true") == ["bea-new"]
+    assert ids("Patient?identifier=RA2001&active=false") == ["bea-old"]
+    assert ids("Patient?identifier=RA2001&active:not=false") == ["bea-new"]
+    assert ids("Patient?organization.name=nowhere") == []
+    assert ids("Patient?_id=bea-old") == ["bea-old"]
+    newest = patient("bea-newest", "RA2", "RA2003", ("Field", "Bea"), "1985-06-30", "golden-bea")
+    region.save(newest, "RA2")
+    region.save(get("Patient/bea-new")[1] | {"active": False, "link": [{"other": {"reference": "Patient/bea-newest"}, "type": "replaced-by"}]}, "RA2")
+    assert set(ids("Patient?identifier=RA2001")) == {"bea-old", "bea-new", "bea-newest"}
+    assert get("Patient?identifier=RA2001&_count=1")[1]["total"] == 3
+
+
+def test_more_replaced_records_than_are_followed_are_told_of(get, region, monkeypatch):
+    region.save(get("Patient/bea-new")[1] | {"active": False, "link": [{"other": {"reference": "Patient/alice-rtk"}, "type": "replaced-by"}]}, "RA2")
+    assert len(get("Patient?given=bea")[1]["entry"]) == 3
+    monkeypatch.setattr(reach, "MAX_REPLACED", 1)
+    outcome = get("Patient?given=bea")[1]["entry"][-1]
+    assert outcome["search"]["mode"] == "outcome"
+    assert outcome["resource"]["issue"][0]["code"] == "incomplete"
 
 
 def test_a_searchset_is_a_valid_bundle_of_stored_bytes(client):
@@ -195,7 +219,7 @@ def test_a_walk_has_every_match_once_in_the_order_of_one_page(get, sort, count):
 
 def test_a_walk_answers_as_of_its_first_page(get, region):
     first = get("Patient?_count=2&_sort=family")[1]
-    region.save(patient("charlie-rtk", "RTK", "RTK009", "Zimmer", "Charlie", "1990-01-01", "golden-charlie"), "RTK")
+    region.save(patient("charlie-rtk", "RTK", "RTK009", ("Zimmer", "Charlie"), "1990-01-01", "golden-charlie"), "RTK")
     region.delete("Patient", "bea-new")
     rest = walk(get, first["link"][1]["url"].split("/fhir/")[1])
     seen = [entry["resource"]["id"] for entry in first["entry"]] + [id for page in rest for id in page]
