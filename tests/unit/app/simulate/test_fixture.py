@@ -2,6 +2,7 @@
 
 import csv
 import io
+import runpy
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from app.simulate import run
 
 REGION = Path(__file__).parents[4] / "fixtures" / "region"
+PAIRS = REGION.parent / "pairs"
 KEPT = {"README.md", ".gitattributes"}
 BASE = "https://weald.example/fhir/Id/"
 ALICE = {f"{BASE}RTK/mrn|5101704", f"{BASE}RA2/mrn|0047476", f"{BASE}RYR/mrn-brighton|7008729", f"{BASE}RXC/mrn|X8267154"}
@@ -73,3 +75,17 @@ def test_every_difficulty_of_the_readme_occurs():
     explained = (REGION / "README.md").read_text(encoding="utf-8").partition("## Difficulties")[2]
     named = {name.strip() for line in explained.splitlines() if line.startswith("| ") for name in line.split("|")[1].split(",")}
     assert {row["class"] for row in rows("classes.csv")} == named - {"class"}
+
+
+def test_the_labelled_pairs_are_made_again_to_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["make.py", str(tmp_path)])
+    runpy.run_path(str(PAIRS / "make.py"), run_name="__main__")
+    for name in ("records.csv", "pairs.csv"):
+        assert (tmp_path / name).read_bytes() == (PAIRS / name).read_bytes()
+
+
+def test_labelled_pairs_name_records_of_their_own_table():
+    known = {row["id"] for row in rows("../pairs/records.csv")}
+    pairs = rows("../pairs/pairs.csv")
+    assert {key for row in pairs for key in (row["left_id"], row["right_id"])} == known
+    assert {row["class"] for row in pairs if row["same"] == "0"} == {"twin", "similar-twin", "namesake", "housemate", "stranger-at-home"}
