@@ -14,8 +14,9 @@ from datetime import UTC
 
 import orjson
 
-from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, UnsupportedProcessing, WealdError
+from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, TooLarge, UnsupportedProcessing, WealdError
 from app.ingest import merges
+from app.ingest.frame import Frame
 from app.ingest.publish import finish
 from app.ingest.resolve import resolve_or_create
 from app.ingest.work import Cause, Work
@@ -56,7 +57,7 @@ class Received:
 
 def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[bytes | None]:
     """The acknowledgement of each frame in order; None where it must be withheld because the store cannot commit."""
-    received = [_read(services, raw) for raw in frames]
+    received = [read(services, raw) for raw in frames]
     try:
         answers = apply_group(services, received, principal)
     except StoreUnavailable:
@@ -80,12 +81,15 @@ def apply_group(services: Services, received: Sequence[Received], principal: Pri
     return [answers[place] for place in range(len(received))]
 
 
-def _read(services: Services, raw: bytes) -> Received:
+def read(services: Services, raw: bytes) -> Received:
     """Read and map one message; what is wrong with it is kept with it."""
     head = er7.head(raw)
     source: Source | None = None
+    frame = raw if isinstance(raw, Frame) else Frame(raw)
     try:
-        source = services.sources.feed(head.sending_application, head.sending_facility)
+        source = services.sources.feed(head.sending_application, head.sending_facility, frame.certificate)
+        if frame.over_size:
+            raise TooLarge("The message is larger than this feed may send.")
         if source is None and head.present:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         if services.settings.mode == "production" and head.processing_id != "P":
@@ -94,7 +98,7 @@ def _read(services: Services, raw: bytes) -> Received:
         if source is None:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         event = adt_event(message, services.sources.context(source, _now(services)))
-    except (Er7Error, MessageRejected) as error:
+    except (Er7Error, MessageRejected, TooLarge) as error:
         return Received(raw, head, source, error=error)
     return Received(raw, head, source, event)
 

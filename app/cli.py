@@ -1,0 +1,136 @@
+"""The command ``weald``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.errors import SettingsError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from app.ingest.load import Report
+    from app.services import Services
+    from app.settings import Settings
+
+REJECTED = 3
+"""Exit code where some of what was given was rejected."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), envvar="WEALD_CONFIG", help="The settings file (WEALD_CONFIG).")
+@click.version_option(package_name="weald")
+@click.pass_context
+def weald(context: click.Context, config: Path | None) -> None:
+    """Weald: a regional imaging index and patient linker."""
+    context.obj = config
+
+
+def _settings(config: Path | None) -> Settings:
+    from app.settings import load_settings
+
+    return load_settings(config)
+
+
+def _services(config: Path | None) -> Services:
+    from app.ingest.configured import save_configured
+    from app.services import services_from_settings
+
+    services = services_from_settings(_settings(config))
+    save_configured(services)
+    return services
+
+
+@weald.command()
+@click.option("--sample-region", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Load this region through the front doors at the first start.")
+@click.pass_obj
+def serve(config: Path | None, sample_region: Path | None) -> None:
+    """Start the listeners: HTTP and MLLP."""
+    from app.sample import welcome
+    from app.serve import serve as run
+
+    settings = _settings(config)
+    services = _services(config)
+    empty = services.store.facts().counts.get("kind:record", 0) == 0
+    services.store.close()
+    sys.exit(run(settings, config, lambda: welcome(settings, config, sample_region if empty else None)))
+
+
+@weald.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--source", help="The archive (its code in the settings) that the DICOM files belong to.")
+@click.pass_obj
+def load(config: Path | None, paths: tuple[Path, ...], source: str | None) -> None:
+    """Load DICOM, DICOM JSON and HL7 v2 from files, folders and zips."""
+    from app.ingest.load import Loader, count
+    from app.principal import SYSTEM
+
+    loader = Loader(_services(config), SYSTEM, source)
+    with click.progressbar(length=count(paths), label="Loading", file=sys.stderr) as bar:
+        report = loader.load(paths, lambda: bar.update(1))
+    _show(report)
+    sys.exit(REJECTED if report.rejected else 0)
+
+
+def _show(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    for one in report.rejected:
+        click.echo(f"rejected: {one.name}: {one.reason}")
+    table = Table("", "count", title="Load")
+    for name, number in (
+        ("accepted", report.accepted), ("unchanged", report.unchanged), ("rejected", len(report.rejected)), ("studies touched", len(report.studies)),
+    ):  # fmt: skip
+        table.add_row(name, f"{number:,}")
+    Console().print(table)
+
+
+@weald.command()
+@click.option("--people", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--studies", type=click.IntRange(0), default=700, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--dicom", type=click.Choice(["files", "zip", "json", "none"]), default="files", show_default=True)
+@click.option("--instances", type=click.Choice(["full", "small"]), default="full", show_default=True)
+def simulate(people: int, studies: int, seed: int, out: Path, dicom: str, instances: str) -> None:
+    """Write a synthetic region: ADT feeds, archives, and the truth behind them."""
+    from app.simulate import run
+
+    with click.progressbar(length=people, label="Simulating", file=sys.stderr) as bar:
+        run(people, studies, seed, out, dicom=dicom, instances=instances, progress=lambda done, _: bar.update(done - bar.pos))
+    click.echo(f"Written to {out}.")
+
+
+@weald.group()
+def config() -> None:
+    """Explain the settings."""
+
+
+@config.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.pass_obj
+def check(default: Path | None, path: Path | None) -> None:
+    """Say whether a settings file is right, and what is wrong with it."""
+    _settings(path or default)
+    click.echo("The settings are right.")
+
+
+@config.command()
+@click.pass_obj
+def show(default: Path | None) -> None:
+    """Print every setting in force, secrets masked."""
+    from app.settings import explain
+
+    click.echo(explain(_settings(default)))
+
+
+def main() -> None:
+    """Run the command; a refusal is a sentence on standard error and exit code 2."""
+    try:
+        weald()
+    except (SettingsError, StoreUnavailable) as error:
+        click.echo(f"weald: {error.text}", err=True)
+        sys.exit(2)
