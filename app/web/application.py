@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.routing import MapAdapter
 
 from app.errors import LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
 from app.security.principals import ANYONE, principal_for
@@ -35,7 +36,13 @@ _log = structlog.get_logger("weald.web")
 
 
 class Application(Flask):
-    """Flask that notes when a request began."""
+    """Flask that notes when a request began, and matches URLs by path alone, as no URL is ever built from a rule."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """The routing of one request; outside a request there is none."""
+        if request is None:
+            return None
+        return self.url_map.bind("weald", path_info=request.path, default_method=request.method)
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Any:
         """The WSGI application."""
