@@ -51,7 +51,7 @@ def _demographics(rows: Sequence[Row]) -> list[tuple[str, Demographics]]:
     return sorted(keyed, key=lambda item: (pack(item[1]), item[0]))
 
 
-def train_or_default(sampled: Sample, *, seed: int, previous: Model | None = None, progress: Progress = no_progress) -> Trained:
+def train_on_table(sampled: Sample, *, seed: int, previous: Model | None = None, progress: Progress = no_progress) -> Trained:
     """The model trained on a table; its ``refusals`` say where its training collapsed."""
     count = len(sampled.records)
     return train(sampled, files=True, population=max(count, 1), seed=seed, previous=previous, defaults=default_model(), progress=progress)
@@ -126,8 +126,8 @@ def link(
     rows_left, rows_right = _demographics(left), _demographics(right or ())
     rows = rows_left + rows_right
     sampled = sample([d for _, d in rows], left=len(rows_left) if right is not None else 0, progress=progress)
-    trained = None if model else train_or_default(sampled, seed=seed, progress=progress)
-    used = model or trained.model()
+    trained = None if model else train_on_table(sampled, seed=seed, progress=progress)
+    used = trained.model() if trained else model or default_model()
     scorer = Scorer(used)
     if pairs is None:
         found = _scored_pairs(sampled, [key for key, _ in rows], scorer, progress)

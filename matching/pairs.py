@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,29 @@ def sample(records: Sequence[Demographics], *, left: int = 0, cap: int | None = 
         families={family: np.searchsorted(every, found) for family, found in codes.items()},
         total=float(left * (count - left) if left else count * (count - 1) // 2),
         left=left,
+        vectors=vectors,
+        vector=vector,
+    )
+
+
+def sample_of_pairs(
+    records: Sequence[Demographics], pairs: Mapping[tuple[int, int], Collection[str]], total: float, *, progress: Progress = no_progress
+) -> Sample:
+    """The Sample of pairs found elsewhere (a live store): the key families that found each; ``total`` pairs they were found among."""
+    order = sorted(pairs)
+    first, second = (np.array([pair[side] for pair in order], dtype=np.int64) for side in (0, 1))
+    families: dict[str, list[int]] = {}
+    for place, pair in enumerate(order):
+        for family in pairs[pair]:
+            families.setdefault(family, []).append(place)
+    vectors, vector = compared(records, first, second, progress)
+    return Sample(
+        records=records,
+        first=first,
+        second=second,
+        families={family: np.array(places, dtype=np.int64) for family, places in sorted(families.items())},
+        total=total,
+        left=0,
         vectors=vectors,
         vector=vector,
     )

@@ -329,31 +329,38 @@ def train(
     ratios = _ratios(sampled, unsized)
     match, sizes = fit_sizes(ratios, rivals, sampled.total, files=files) if len(ratios) else (1.0 / max(sampled.total, 1.0), bounded(0.0, dict.fromkeys(rivals, 0.0), files))
     parts = ratios * np.array([match, *(sizes[name] for name in rivals)])
-    refusals = _refusals(levels, merged, dropped, match, sampled, parts, previous)
+    refusals = (
+        *_level_refusals(levels, merged, dropped),
+        *_size_refusals(match, sampled, previous),
+        *_sure_refusals(parts),
+    )
     expected = round(match * sampled.total, 3)
     return Trained(document(match, sizes, {"expected_matches": expected}), frequencies, refusals, tuple(dropped), tuple(defaulted), known)
 
 
-def _refusals(
-    levels: Mapping[str, tuple[Level, ...]],
-    merged: Sequence[str],
-    dropped: Sequence[str],
-    match: float,
-    sampled: Sample,
-    parts: Floats,
-    previous: Model | None,
-) -> tuple[str, ...]:
-    """Why the training collapsed (matching.md 5, Collapse); () where it did not."""
+def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[str], dropped: Sequence[str]) -> list[str]:
+    """Why what was learned of the fields shows a collapse (matching.md 5, Collapse)."""
     found = [f"pooling merged level 1 of {name}" for name in merged]
-    found += [f"m of level 1 of {name} is below {LEAST_M}" for name in ("given", "family", "birth_date") if name in levels and levels[name][0].m < LEAST_M]
+    for name in ("given", "family", "birth_date"):
+        if name in levels and levels[name][0].m < LEAST_M:
+            found.append(f"m of level 1 of {name} is below {LEAST_M}")
     if len(dropped) > MOST_DROPPED:
         found.append(f"{len(dropped)} key families were dropped, more than {MOST_DROPPED}")
+    return found
+
+
+def _size_refusals(match: float, sampled: Sample, previous: Model | None) -> list[str]:
+    """Why the size of match shows a collapse."""
+    found = []
     if not 1.0 <= match * sampled.total <= 0.999 * max(len(sampled.first), 1):
         found.append("the share of matches is at its bound")
     if previous and abs(match / previous.lambda_match - 1) > LARGEST_LAMBDA_CHANGE:
         found.append("the share of matches differs by more than 20 % from the previous model's")
+    return found
+
+
+def _sure_refusals(parts: Floats) -> list[str]:
+    """Why the pairs that look sure show a collapse; ``parts``: each pair's odds of a match and of each rival."""
     sure = parts[:, 0] / (1.0 + parts[:, 1:].sum(axis=1)) >= 2**SURE_WEIGHT
     p = parts[:, 0] / (1.0 + parts.sum(axis=1))
-    if sure.any() and float(p[sure].mean()) < SURE_P:
-        found.append("the mean probability of pairs of 10 bits and more is below .999")
-    return tuple(found)
+    return ["the mean probability of pairs of 10 bits and more is below .999"] if sure.any() and float(p[sure].mean()) < SURE_P else []

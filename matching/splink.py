@@ -1,0 +1,138 @@
+"""A Splink model as ours, where its comparisons map (matching.md 5, Document): nothing is guessed, what does not map is listed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matching.model import Level, Model, UnusableModel, model_document
+from matching.tables import guess_columns
+from matching.training import pooled
+
+_FIELD_OF_ROLE = {
+    role: role for role in ("given", "middle", "family", "guardian", "birth_date", "sex", "street", "city", "postcode", "phone", "email")
+} | {"nhs_number": "nhs_number", "birth_order": "birth_order"}
+
+_SIMILAR = {
+    "given": ((0.93, 2), (0.85, 3), (0.75, 5)),
+    "family": ((0.93, 2), (0.85, 3), (0.75, 5)),
+    "guardian": ((0.93, 2), (0.85, 3), (0.75, 5)),
+    "middle": ((0.88, 3),),
+    "email": ((0.93, 2),),
+    "street": ((0.85, 2), (0.75, 3)),
+    "city": ((0.85, 2), (0.75, 3)),
+}
+"""Levels that a Jaro-Winkler bound comes nearest to."""
+
+_DISTANT = {
+    "given": ((1, 2), (2, 3), (3, 5)),
+    "family": ((1, 2), (2, 3), (3, 5)),
+    "guardian": ((1, 2), (2, 3), (3, 5)),
+    "middle": ((1, 3),),
+    "email": ((1, 2),),
+    "street": ((2, 2), (4, 3)),
+    "city": ((1, 2), (3, 3)),
+    "birth_date": ((1, 2), (2, 3)),
+    "postcode": ((1, 2), (3, 3)),
+    "phone": ((1, 2), (2, 3)),
+    "nhs_number": ((1, 2), (2, 3)),
+}
+"""Levels that an edit distance comes nearest to."""
+
+_COLUMN = r'"?(?P<{0}>\w+)_{1}"?'
+_EQUAL = re.compile(rf"\s*{_COLUMN.format('x', 'l')}\s*=\s*{_COLUMN.format('y', 'r')}\s*")
+_NULL = re.compile(r'\s*"?\w+_[lr]"?\s+is\s+null(\s+or\s+"?\w+_[lr]"?\s+is\s+null)?\s*', re.IGNORECASE)
+_JARO_WINKLER = re.compile(
+    rf"\s*jaro_winkler(?:_similarity)?\(\s*{_COLUMN.format('x', 'l')}\s*,\s*{_COLUMN.format('y', 'r')}\s*\)\s*>=\s*(?P<bound>[\d.]+)\s*",
+    re.IGNORECASE,
+)
+_LEVENSHTEIN = re.compile(
+    rf"\s*(?:damerau_)?levenshtein\(\s*{_COLUMN.format('x', 'l')}\s*,\s*{_COLUMN.format('y', 'r')}\s*\)\s*<=\s*(?P<bound>\d+)\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The document made, the fields whose comparison was taken over, and the Splink comparisons that were not."""
+
+    document: bytes
+    mapped: tuple[str, ...]
+    unmapped: tuple[str, ...]
+
+
+def _nearest(bounds: tuple[tuple[float, int], ...], bound: float) -> int:
+    return min(bounds, key=lambda item: (abs(item[0] - bound), item[1]))[1]
+
+
+def _level_of(condition: str, field: str, last: int) -> int | None:
+    """The level of ours nearest to a condition: 0 for null, None where it is of no kind that maps."""
+    if condition.strip().upper() == "ELSE":
+        return last
+    if _NULL.fullmatch(condition):
+        return 0
+    found = _EQUAL.fullmatch(condition)
+    if found and found["x"] == found["y"]:
+        return 1
+    for pattern, table in ((_JARO_WINKLER, _SIMILAR), (_LEVENSHTEIN, _DISTANT)):
+        found = pattern.fullmatch(condition)
+        if found and found["x"] == found["y"] and field in table:
+            return _nearest(table[field], float(found["bound"]))
+    return None
+
+
+def _comparison(comparison: Mapping[str, Any], ours: Model) -> tuple[str, tuple[Level, ...]] | None:
+    """Field and levels of a Splink comparison, None where it does not map."""
+    roles = guess_columns([str(comparison["output_column_name"])])
+    field = _FIELD_OF_ROLE.get(roles[0][0]) if roles else None
+    if field is None or field not in ours.fields:
+        return None
+    known = ours.fields[field]
+    m, u = np.zeros(len(known)), np.zeros(len(known))
+    for level in comparison["comparison_levels"]:
+        place = _level_of(str(level["sql_condition"]), field, len(known))
+        if place is None:
+            return None
+        if place:
+            m[place - 1] += float(level.get("m_probability") or 0.0)
+            u[place - 1] += float(level.get("u_probability") or 0.0)
+    return (field, tuple(_completed(m, u, known))) if m[0] and u[0] else None
+
+
+def _completed(m: np.ndarray[Any, Any], u: np.ndarray[Any, Any], known: tuple[Level, ...]) -> Iterator[Level]:
+    """The levels, those that Splink's lack keeping our own, all summing to 1 and never rising."""
+    for place, level in enumerate(known):
+        if not m[place] or not u[place]:
+            m[place], u[place] = level.m, level.u
+    m, u, _ = pooled(m / m.sum(), u / u.sum())
+    for x, y in zip(m, u, strict=True):
+        yield Level(float(x), float(y))
+
+
+def import_splink(settings: bytes, ours: Model) -> Imported:
+    """Our model with the m, u and prior of a Splink settings file; UnusableModel where it is none. Term frequencies are not taken."""
+    try:
+        raw = json.loads(settings)
+        prior = float(raw["probability_two_random_records_match"])
+        found = [(str(c["output_column_name"]), _comparison(c, ours)) for c in raw["comparisons"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnusableModel("the file is not a Splink model: it lacks a part or is not JSON") from error
+    if not 0 < prior < 1:
+        raise UnusableModel("probability_two_random_records_match is not between 0 and 1")
+    fields = dict(ours.fields) | dict(filter(None, (mapped for _, mapped in found)))
+    scale = prior / ours.lambda_match
+    document = model_document(
+        population=ours.population,
+        lambda_match=prior,
+        rivals={name: size * scale for name, size in ours.rivals.items()},
+        fields=fields,
+        costs=ours.costs,
+        overused_birth_dates=ours.overused_birth_dates,
+        training={"imported": "splink", "prior": prior, "from": ours.id},
+    )
+    return Imported(document, tuple(mapped[0] for _, mapped in found if mapped), tuple(name for name, mapped in found if not mapped))
