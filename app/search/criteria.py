@@ -138,7 +138,7 @@ class SortKey:
 class Query:
     """One page of a search. ``after``: sort values and id of the last row of the page before, as the engine gave them.
 
-    ``at`` pins a commit number: the answer is as of that commit. ``total`` asks for the number of matches.
+    ``at`` pins a commit number: the answer is as of that commit, without resources deleted or hidden since. ``total`` asks for the number of matches.
     ``summary``: a match whose summary is kept may come without its body.
     """
 

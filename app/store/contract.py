@@ -83,7 +83,10 @@ class Hits:
 
 
 class Snapshot(Protocol):
-    """A consistent view of the store, for one Principal; resources of custodians it may not see do not exist."""
+    """A consistent view of the store, for one Principal; resources of custodians it may not see do not exist.
+
+    Who sees a resource, all its versions included, goes by the custodian it has in that view's newest commit.
+    """
 
     principal: Principal
     commit: int

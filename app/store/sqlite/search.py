@@ -123,15 +123,16 @@ class Search:
         )
 
     def _living(self, rows: Iterable[tuple[int, str, int, int, str | None, bytes, bytes | None]]) -> list[Candidate]:
-        """The rows that are live and visible, each as the version that the view is of."""
+        """The rows that are still live and visible, each as the version that the view is of."""
         pin, sees = self._view.pin, self._view.principal.sees
         found = []
         for rid, id, start, deleted, custodian, near, far in rows:
             if not sees(custodian):
                 continue
+            if deleted:
+                continue
             if pin is None or start <= pin:
-                if not deleted:
-                    found.append(Candidate(rid, id, start, near, far))
+                found.append(Candidate(rid, id, start, near, far))
             elif (past := self._view.connection.execute(_PAST_CANDIDATE, (rid, pin, pin)).fetchone()) and not past[1]:
                 found.append(Candidate(rid, id, past[0], past[2], past[3]))
         return found
@@ -168,17 +169,17 @@ class Search:
     def _counted(self) -> Sql:
         """The SELECT that counts the matches, from the smallest of the criteria that lead to theirs."""
         view = self._view
-        if not self._criteria and view.pin is None and view.principal.organisations is None:
+        if not self._criteria and view.sees_all:
             return Sql("SELECT value FROM counter WHERE name = ?", (type_name(view.type),))
         driven = self._drivers()
         if driven:
             return self._counted_from(driven)
-        valid, seen = view.valid("x"), view.visible("x")
-        tests = joined("AND", [condition(view, one) for one in self._criteria], TRUE)
+        valid, lives = view.valid("x"), [] if view.sees_all else [view.lives("x.rid")]
+        tests = joined("AND", [*lives, *(condition(view, one) for one in self._criteria)], TRUE)
         return Sql(
             f"SELECT count(*) FROM lifetime x INDEXED BY lifetime_commit WHERE x.type = ? AND {valid.text} AND x.deleted = 0 "
-            f"AND {seen.text} AND {tests.text}",
-            (view.type_number, *valid.given, *seen.given, *tests.given),
+            f"AND {tests.text}",
+            (view.type_number, *valid.given, *tests.given),
         )
 
     def _counted_from(self, driven: Sequence[Driven]) -> Sql:
@@ -187,7 +188,7 @@ class Search:
         if not best.places:
             return Sql("SELECT 0")
         picked = union([select(view, place) for place in best.places])
-        known = view.principal.organisations is None and all(place.table != "resource" for place in best.places)
+        known = view.sees_all and all(place.table != "resource" for place in best.places)
         lives = [] if known else [view.lives("x.rid")]
         tests = joined("AND", [*lives, *(condition(view, one) for one in best.others)], TRUE)
         return Sql(f"SELECT count(*) FROM (SELECT DISTINCT rid FROM ({picked.text})) x WHERE {tests.text}", picked.given + tests.given)

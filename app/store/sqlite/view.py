@@ -73,12 +73,19 @@ class View:
         return visible(self.principal, alias)
 
     def lives(self, rid: str, also: Sql = TRUE) -> Sql:
-        """The condition that the resource is there and visible, and ``also`` holds of its lifetime ``l``."""
+        """The condition that the resource is there, then and still, and visible, and ``also`` holds of its lifetime ``l`` then."""
         valid, seen = self.valid("l"), self.visible("l")
+        still = "1" if self.pin is None else f"EXISTS (SELECT 1 FROM lifetime n WHERE n.rid = {rid} AND n.stop IS NULL AND n.deleted = 0)"
         return Sql(
-            f"EXISTS (SELECT 1 FROM lifetime l WHERE l.rid = {rid} AND {valid.text} AND l.deleted = 0 AND {seen.text} AND {also.text})",
+            f"(EXISTS (SELECT 1 FROM lifetime l WHERE l.rid = {rid} AND {valid.text} AND l.deleted = 0 AND {seen.text} AND {also.text})"
+            f" AND {still})",
             valid.given + seen.given + also.given,
         )
+
+    @property
+    def sees_all(self) -> bool:
+        """True where an index row that is valid is always of a resource that is there and visible."""
+        return self.pin is None and self.principal.organisations is None
 
     def rows(self, sql: Sql) -> sqlite3.Cursor:
         return self.connection.execute(sql.text, sql.given)
