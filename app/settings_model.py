@@ -218,6 +218,7 @@ class Mllp(Table):
     group_window_ms: float = _key("how long a group waits for messages of other connections", 2, ge=0, le=1000)
     unanswered: int = _key("the unanswered messages of a connection at which reading stops", 64, ge=1, le=10_000)
     queue: int = _key("the unanswered messages of all connections at which reading stops", 2048, ge=1, le=1_000_000)
+    buffer_size: int = _key("the bytes of messages, unfinished and unanswered, held in memory", 64 << 20, ge=1 << 20)
     connections: int = _key("connections in all", 256, ge=1, le=65_536)
     connections_per_source: int = _key("connections of one source", 16, ge=1, le=65_536)
     idle_seconds: float = _key("the idle time after which a connection gives way to a new one", 60, gt=0)

@@ -9,7 +9,7 @@ from typing import Self
 
 from app.settings_model import Archive, Feed, Settings
 from mappers.context import Authority, MappingContext, Source
-from mappers.hl7v2.er7 import ADT_LIMITS, Limits
+from mappers.hl7v2.er7 import ADT_LIMITS, Limits, head
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,12 @@ class SourceRegistry:
             if fnmatchcase(application, feed.msh3.upper()) and fnmatchcase(facility, feed.msh4.upper()):
                 return self._sources[code] if not self._certified or _certifies(feed, certificate) else None
         return None
+
+    def sender_code(self, message: bytes, certificate: ClientCertificate | None = None) -> str:
+        """The code of the feed that sent ``message``, by its MSH alone; "" where no feed of that name may send."""
+        header = head(message)
+        source = self.feed(header.component(3), header.component(4), certificate)
+        return source.code if source else ""
 
     def archive(self, code: str) -> Source | None:
         """The archive of that code."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from app.sources import ClientCertificate
 
 
@@ -15,7 +17,7 @@ class Frame(bytes):
     size: int
     certificate: ClientCertificate | None
 
-    def __new__(cls, content: bytes | bytearray | memoryview, size: int | None = None, certificate: ClientCertificate | None = None) -> Frame:
+    def __new__(cls, content: bytes | bytearray | memoryview, size: int | None = None, certificate: ClientCertificate | None = None) -> Self:
         frame = super().__new__(cls, content)
         frame.size = len(frame) if size is None else size
         frame.certificate = certificate
