@@ -46,7 +46,7 @@ def merge_from_segments(patient: PatientSegments, mrg: Segment, context: Mapping
     paired = {o.key for n, o in pairs if n.key != o.key}
     kept = {f.key for f in new if f.value}
     named = list({f.key: f for f in old if f.value and f.key not in kept}.values())
-    flags += [] if named else ["self-merge"]
+    flags = flags if named else ["self-merge"]
     retire = paired | ({f.key for f in named} if context.source.unpaired_retire else set())
     loser = tuple(replace(f, use="old", end=day) if f.key in retire else f for f in named)
     return Merge(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
 from mappers.context import MappingContext
@@ -159,7 +160,7 @@ class _Group:
 
 def _groups(segments: Sequence[Segment]) -> list[_Group]:
     places = [n for n, s in enumerate(segments) if s.name == "PID"]
-    return [_group(segments[a:b]) for a, b in zip(places, [*places[1:], len(segments)], strict=True)]
+    return [_group(segments[a:b]) for a, b in pairwise([*places, len(segments)])]
 
 
 def _group(segments: Sequence[Segment]) -> _Group:

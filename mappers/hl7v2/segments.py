@@ -54,7 +54,7 @@ def patient_facts(segments: PatientSegments, context: MappingContext, *, day: st
     """All that PID, PD1, NK1 and ZU8 say of the patient. ``day`` is the event's ISO date."""
     flags: list[str] = []
     pid = segments.pid
-    reliability = _reliability(pid, flags)
+    reliability = _reliability(pid)
     identifiers = identifiers_from_pid(pid, context, flags, day=day, status=_status(reliability, flags))
     assertions = [
         *_deleted_numbers(identifiers),
@@ -94,25 +94,21 @@ def _deleted_numbers(identifiers: Sequence[IdentifierFact]) -> list[Assertion]:
     return [Assertion("nhsNumber", None)] if gone else []
 
 
-def _reliability(pid: Segment, flags: list[str]) -> list[str] | None:
+def _reliability(pid: Segment) -> list[str] | None:
     """PID-32 codes, upper case, as sent; None where the field is empty."""
     raw = pid.field(32)
     if not raw:
         return None
-    codes = [] if raw == DELETED else [datatypes.texts(r, pid.delimiters)[0].upper() for r in pid.repeats(32)]
-    if sum(1 for code in set(codes) if code in tables.VERIFICATION_STATUSES) > 1:
-        flags.append("nhs-number-status-conflict")
+    codes = [datatypes.texts(repeat, pid.delimiters)[0].upper() for repeat in pid.repeats(32)]
     return [code for code in codes if code]
 
 
 def _status(reliability: list[str] | None, flags: list[str]) -> str | None:
     """The two-digit verification status of PID-32; none of several that differ."""
     found = {tables.VERIFICATION_STATUSES[code] for code in reliability or () if code in tables.VERIFICATION_STATUSES}
-    if len(found) == 1:
-        return found.pop()
-    if not found:
-        flags[:] = [f for f in flags if f != "nhs-number-status-conflict"]
-    return None
+    if len(found) > 1:
+        flags.append("nhs-number-status-conflict")
+    return found.pop() if len(found) == 1 else None
 
 
 def _snapshot(segment: Segment, number: int, field: str, read: _Read) -> list[Assertion]:

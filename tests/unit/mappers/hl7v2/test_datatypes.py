@@ -185,43 +185,43 @@ SCOPED = "https://weald.example/fhir/Id/RTK"
 
 
 @pytest.mark.parametrize(
-    ("cx", "system", "value", "type_code", "owner", "flags"),
+    ("cx", "expected"),
     [
-        ("9434765919^^^NHS^NH", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("943 476-5919^^^NHS", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765919^^^^NH", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765919^^^RTK^NHS", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765919^^^SOMEWHERE^NH", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765919^^^NHS^MR", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765919^^^&2.16.840.1.113883.2.1.4.1&ISO", NHS_NUMBER, "9434765919", "NH", None, []),
-        ("9434765910^^^NHS^NH", NHS_NUMBER, "9434765910", "NH", None, ["nhs-number-check-failed"]),
-        ("4444444444^^^NHS^NH", NHS_NUMBER, "4444444444", "NH", None, ["nhs-number-dummy"]),
-        ("0101701234^^^CHI^NH", "https://weald.example/fhir/Id/CHI", "0101701234", "NH", "CHI", []),
-        ("3200000012^^^H&C^NH", "https://weald.example/fhir/Id/H%26C", "3200000012", "NH", "H&C", []),
-        ("3200000012^^^H\\T\\C^NH", "https://weald.example/fhir/Id/H%26C", "3200000012", "NH", "H&C", []),
-        ("00123^^^RTK^MR", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^rtk^HOSP", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^RTK^PI", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^RTK", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^PAS&1.2.3&ISO^MR", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^RTK&9.9.9&ISO^MR", MRN, "00123", "MR", "RTK", []),
-        ("00123", MRN, "00123", "MR", "RTK", ["authority-assumed"]),
-        ("00123^CPD", MRN, "00123", "MR", "RTK", ["authority-assumed"]),
-        ("00123^^^^MR^RTK", MRN, "00123", "MR", "RTK", []),
-        ("00123^^^RTK^XX", f"{MRN}/XX", "00123", "XX", "RTK", []),
-        ("77^^^HISID^CPD", f"{SCOPED}/HISID", "77", "CPD", "RTK", []),
-        ("77^^^A B", f"{SCOPED}/A%20B", "77", "MR", "RTK", []),
-        (" A\\F\\1 ^^^RTK^MR", MRN, "A|1", "MR", "RTK", []),
+        ("9434765919^^^NHS^NH", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("943 476-5919^^^NHS", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765919^^^^NH", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765919^^^RTK^NHS", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765919^^^SOMEWHERE^NH", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765919^^^NHS^MR", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765919^^^&2.16.840.1.113883.2.1.4.1&ISO", (NHS_NUMBER, "9434765919", "NH", None, [])),
+        ("9434765910^^^NHS^NH", (NHS_NUMBER, "9434765910", "NH", None, ["nhs-number-check-failed"])),
+        ("4444444444^^^NHS^NH", (NHS_NUMBER, "4444444444", "NH", None, ["nhs-number-dummy"])),
+        ("0101701234^^^CHI^NH", ("https://weald.example/fhir/Id/CHI", "0101701234", "NH", "CHI", [])),
+        ("3200000012^^^H&C^NH", ("https://weald.example/fhir/Id/H%26C", "3200000012", "NH", "H&C", [])),
+        ("3200000012^^^H\\T\\C^NH", ("https://weald.example/fhir/Id/H%26C", "3200000012", "NH", "H&C", [])),
+        ("00123^^^RTK^MR", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^rtk^HOSP", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^RTK^PI", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^RTK", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^PAS&1.2.3&ISO^MR", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^RTK&9.9.9&ISO^MR", (MRN, "00123", "MR", "RTK", [])),
+        ("00123", (MRN, "00123", "MR", "RTK", ["authority-assumed"])),
+        ("00123^CPD", (MRN, "00123", "MR", "RTK", ["authority-assumed"])),
+        ("00123^^^^MR^RTK", (MRN, "00123", "MR", "RTK", [])),
+        ("00123^^^RTK^XX", (f"{MRN}/XX", "00123", "XX", "RTK", [])),
+        ("77^^^HISID^CPD", (f"{SCOPED}/HISID", "77", "CPD", "RTK", [])),
+        ("77^^^A B", (f"{SCOPED}/A%20B", "77", "MR", "RTK", [])),
+        (" A\\F\\1 ^^^RTK^MR", (MRN, "A|1", "MR", "RTK", [])),
     ],
 )
-def test_identifier_from_cx(context_with, cx, system, value, type_code, owner, flags):
+def test_identifier_from_cx(context_with, cx, expected):
     rtk = Authority("RTK", MRN, "MR", "RTK")
     context = context_with(authorities={"RTK": rtk, "1.2.3": rtk})
     found: list[str] = []
     fact = datatypes.identifier_from_cx(cx, D, context, found, day="2024-05-01")
     assert fact is not None
-    assert (fact.system, fact.value, fact.type_code, fact.owner, found) == (system, value, type_code, owner, flags)
-    assert fact.assumed == ("authority-assumed" in flags)
+    assert (fact.system, fact.value, fact.type_code, fact.owner, found) == expected
+    assert fact.assumed == ("authority-assumed" in found)
     assert not fact.ended
 
 
