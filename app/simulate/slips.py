@@ -25,8 +25,6 @@ def _neighbour(draw: Draw, text: str, at: int) -> str:
 
 
 def _transposed(_draw: Draw, text: str, at: int) -> str:
-    if at == 0:
-        return text[0] + text
     return text[: at - 1] + text[at] + text[at - 1] + text[at + 1 :]
 
 
