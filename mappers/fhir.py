@@ -257,8 +257,13 @@ def _structure(resource: Mapping[str, Any], kind: str) -> list[Fault]:
         _model(kind).model_validate(_sample(resource) if kind == "ImagingStudy" else resource)
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False, include_context=False)
-        return [Fault(_path(kind, detail["loc"]), *_MEANINGS.get(detail["type"], _INVALID)) for detail in details]
+        return [Fault(_path(kind, d["loc"]), *_MEANINGS.get(d["type"], _INVALID)) for d in details if not _extended_value(d["loc"])]
     return []
+
+
+def _extended_value(location: Sequence[str | int]) -> bool:
+    """Whether the place is the extension of an extension's primitive value (``_valueString``), which the classes do not know."""
+    return len(location) > 2 and location[-3] == "extension" and str(location[-1]).startswith("_value")
 
 
 _INVALID = ("is not valid here", "structure")
@@ -276,5 +281,7 @@ def _sample(study: Mapping[str, Any]) -> dict[str, Any]:
 def _path(kind: str, location: Iterable[str | int]) -> str:
     path = kind
     for part in location:
+        if part == "root":  # the classes' name for the element as a whole
+            continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path

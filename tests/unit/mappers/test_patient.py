@@ -12,7 +12,7 @@ SMITH = [{"use": "official", "family": "SMITH", "given": ["BEA"]}]
 JONES = [{"use": "official", "family": "JONES", "given": ["BEA"]}]
 
 
-def nhs(value: str, **more) -> IdentifierFact:
+def nhs(value: str, **more: str | bool | None) -> IdentifierFact:
     return IdentifierFact(NHS_NUMBER, value, "NH", None, **more)
 
 
