@@ -132,3 +132,9 @@ def test_the_error_holds_every_fault_and_no_value():
 
 def test_faults_are_at_most_a_hundred():
     assert len(fhir.faults(patient(name=[{} for _ in range(300)]))) == fhir.MAX_FAULTS
+
+
+def test_the_model_classes_can_be_left_out():
+    assert fhir.faults(patient(surname="X"), structure=False) == []
+    with pytest.raises(fhir.InvalidResource):
+        fhir.validate(patient(gender="F"), structure=False)
