@@ -55,7 +55,7 @@ def serve(config: Path | None, sample_region: Path | None) -> None:
     services = _services(config)
     empty = services.store.facts().counts.get("kind:record", 0) == 0
     services.store.close()
-    sys.exit(run(settings, config, lambda: welcome(settings, config, sample_region if empty else None)))
+    sys.exit(run(settings, config, lambda: welcome(settings, sample_region if empty else None, sample_region)))
 
 
 @weald.command()

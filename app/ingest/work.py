@@ -13,7 +13,7 @@ from app.ingest.records import Record, get_record, get_records, members_of, reco
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
 from mappers.facts import PatientFacts, Stamp
-from mappers.patient import PatientState
+from mappers.patient import HISTORY, PatientState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Cause:
     def reference(self) -> str:
         """``agent#message``."""
         return f"{self.agent}#{self.message}"
+
+
+def _past(state: PatientState) -> list[list[Any]]:
+    """The values that history keeps, which the matcher compares too."""
+    return [[said.value for said in state.history(group)] for group in HISTORY]
 
 
 @dataclass(slots=True)
@@ -115,7 +120,7 @@ class Work:
         stored = state.to_json()
         if stored == record.stored:
             return
-        if not record.stored or not state.same_values(record.state):
+        if not record.stored or not state.same_values(record.state) or _past(state) != _past(record.state):
             self.shown.add(record.id)
         record.state, record.stored = state, stored
         self.change(record)
