@@ -6,8 +6,22 @@ from hypothesis import strategies as st
 
 from app.principal import Principal
 from app.search.criteria import (
-    AllOf, AnyOf, Criterion, DateIs, Entries, HasId, Missing, Not, RefersTo, SortKey, StringHas, StringIs, StringStarts,
-    TextStarts, TokenIs, TypedIdentifier,
+    AllOf,
+    AnyOf,
+    Criterion,
+    DateIs,
+    Entries,
+    HasId,
+    Missing,
+    Not,
+    RefersTo,
+    SortKey,
+    StringHas,
+    StringIs,
+    StringStarts,
+    TextStarts,
+    TokenIs,
+    TypedIdentifier,
 )  # fmt: skip
 
 TOKENS, STRINGS, DATES, REFERENCES = ("gender", "identifier"), ("family", "given"), ("birthdate", "started"), ("patient",)

@@ -9,8 +9,23 @@ from typing import Any
 
 from app.principal import Principal
 from app.search.criteria import (
-    AllOf, AnyOf, Criterion, DateIs, Entries, HasId, Missing, Not, Query, RefersTo, SortKey, StringHas, StringIs, StringStarts,
-    TextStarts, TokenIs, TypedIdentifier,
+    AllOf,
+    AnyOf,
+    Criterion,
+    DateIs,
+    Entries,
+    HasId,
+    Missing,
+    Not,
+    Query,
+    RefersTo,
+    SortKey,
+    StringHas,
+    StringIs,
+    StringStarts,
+    TextStarts,
+    TokenIs,
+    TypedIdentifier,
 )  # fmt: skip
 
 

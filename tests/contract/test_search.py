@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 
 from app.principal import SYSTEM, Principal
 from app.search.criteria import (
-    EVERYTHING, AllOf, AnyOf, Criterion, DateIs, Entries, HasId, Missing, Not, Query, RefersTo, SortKey, StringHas, StringIs,
-    StringStarts, TextStarts, TokenIs, TypedIdentifier,
+    Entries,
+    Query,
 )  # fmt: skip
 from app.store.contract import Hits, Store, Transaction
 from tests.contract import drawing, oracle
-from tests.contract.conftest import NOON, Clock, NewStore
-from tests.contract.making import applied, content, deleting, saving, token
+from tests.contract.conftest import NOON, NewStore
+from tests.contract.making import applied, content
 
 STRATEGY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 

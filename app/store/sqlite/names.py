@@ -79,6 +79,7 @@ class NewNames(Names):
     def __init__(self, committed: Names) -> None:
         super().__init__()
         self._committed = committed
+        self.known_slots = committed.slots
 
     def make_name(self, connection: sqlite3.Connection, text: str) -> int:
         number = self._committed.names.get(text)

@@ -124,14 +124,18 @@ def _dates(dates: Sequence[tuple[str, int, int]], slot: MakeSlot) -> Iterable[Da
 
 def pack(rows: Rows) -> tuple[bytes, bytes | None]:
     """The rows as kept beside the resource: those of slots with many values apart, but for the lowest and highest."""
-    sizes = Counter(slot for slot, _, _ in rows.values)
-    many = {slot for slot, size in sizes.items() if size > _FEW}
-    near = [row for row in rows.values if row[0] not in many or row[2] & (LOWEST | HIGHEST)]
-    packed = orjson.dumps([_flat(sorted(near)), _flat(sorted(rows.dates))])
+    many = _many(rows.values) if len(rows.values) > _FEW else None
     if not many:
-        return packed, None
+        return orjson.dumps([_flat(sorted(rows.values)), _flat(rows.dates)]), None
+    near = [row for row in rows.values if row[0] not in many or row[2] & (LOWEST | HIGHEST)]
     far = sorted(row for row in rows.values if row[0] in many)
-    return packed, zlib.compress(orjson.dumps(_flat(far)), _LEVEL)
+    return orjson.dumps([_flat(sorted(near)), _flat(rows.dates)]), zlib.compress(orjson.dumps(_flat(far)), _LEVEL)
+
+
+def _many(values: Iterable[Value]) -> set[int]:
+    """Slots with so many values that they are kept apart."""
+    sizes = Counter(slot for slot, _, _ in values)
+    return {slot for slot, size in sizes.items() if size > _FEW}
 
 
 def _flat(rows: Iterable[tuple[int | str, ...]]) -> list[int | str]:

@@ -1,4 +1,8 @@
-"""Writing: one SQLite transaction that carries a group of changes, a savepoint each."""
+"""Writing: one SQLite transaction that carries a group of changes.
+
+A savepoint a change lets one be undone and the others stay, but SQLite then copies each page that a change
+touches. So a group first runs without, and again with savepoints where a change that has written is refused.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from typing import TypeVar
 import orjson
 
 from app.errors import StoreUnavailable, WealdError
-from app.principal import Principal
+from app.principal import SYSTEM, Principal
 from app.search.criteria import Entries
 from app.store.content import Content
 from app.store.contract import Change, Failed, Kind, StoredResource
@@ -53,6 +57,10 @@ class InNextCommit(Exception):
     """A change touches a resource that another change of this commit has written: it runs again in the next commit."""
 
 
+class TryCarefully(Exception):
+    """A change has to be undone and no savepoint was kept: the whole group runs again with savepoints."""
+
+
 def instant(milliseconds: int) -> str:
     """ISO 8601 in UTC with milliseconds and Z."""
     seconds, rest = divmod(milliseconds, 1000)
@@ -62,16 +70,17 @@ def instant(milliseconds: int) -> str:
 class SqliteTransaction(SqliteSnapshot):
     """A snapshot that writes. ``now`` and ``commit`` are those that the commit will have."""
 
-    __slots__ = ("_counts", "_indexed", "_new_names", "_own", "dirty", "now", "now_milliseconds")
+    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_own", "dirty", "now", "now_milliseconds")
 
-    def __init__(self, connection: sqlite3.Connection, names: NewNames, principal: Principal, last: int, now: int) -> None:
-        super().__init__(connection, names, principal, last)
+    def __init__(self, connection: sqlite3.Connection, names: NewNames, *, commit: int, now: int, careful: bool) -> None:
+        super().__init__(connection, names, SYSTEM, commit)
         self._new_names = names
+        self._careful = careful
         self._own: set[int] = set()
         self._indexed: set[int] = set()
         self._counts: Counter[str] = Counter()
         self.dirty = False
-        self._number(last + 1, now)
+        self._number(commit, now)
 
     def _number(self, commit: int, now: int) -> None:
         self.commit, self.now_milliseconds, self.now = commit, now, instant(now)
@@ -81,18 +90,18 @@ class SqliteTransaction(SqliteSnapshot):
     def run_all(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
         """One caller's changes, all undone where one raises anything but a refusal."""
         before = self._counts.copy(), self.dirty, self.commit, self.now_milliseconds
-        self._connection.execute("SAVEPOINT caller")
+        written = self._connection.total_changes
+        self._savepoint("SAVEPOINT caller")
         try:
             results = [self._run_once_or_twice(principal, change) for change in changes]
+        except TryCarefully:
+            raise
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO caller")
-                self._connection.execute("RELEASE caller")
-            self._new_names.forget()
+            self._undo("caller", written)
             self._counts, self.dirty, commit, now = before
             self._number(commit, now)
             raise
-        self._connection.execute("RELEASE caller")
+        self._savepoint("RELEASE caller")
         return results
 
     def _run_once_or_twice(self, principal: Principal, change: Change[T]) -> T | Failed:
@@ -106,23 +115,35 @@ class SqliteTransaction(SqliteSnapshot):
             return self._run(change)
 
     def _run(self, change: Change[T]) -> T | Failed:
-        before, dirty = self._counts.copy(), self.dirty
+        before, dirty, written = self._counts.copy(), self.dirty, self._connection.total_changes
         self._own = set()
-        self._connection.execute("SAVEPOINT change")
+        self._savepoint("SAVEPOINT change")
         try:
             result: T | Failed = change(self)
         except StoreUnavailable:
             raise
         except (WealdError, InNextCommit) as refusal:
-            self._connection.execute("ROLLBACK TO change")
-            self._connection.execute("RELEASE change")
-            self._new_names.forget()
+            self._undo("change", written)
             self._counts, self.dirty = before, dirty
             if isinstance(refusal, InNextCommit):
                 raise
             return Failed(refusal)
-        self._connection.execute("RELEASE change")
+        self._savepoint("RELEASE change")
         return result
+
+    def _savepoint(self, statement: str) -> None:
+        if self._careful:
+            self._connection.execute(statement)
+
+    def _undo(self, savepoint: str, written: int) -> None:
+        """Take back what was written since the savepoint; without one, only nothing can be taken back."""
+        self._new_names.forget()
+        if self._careful:
+            if self._connection.in_transaction:
+                self._connection.execute(f"ROLLBACK TO {savepoint}")
+                self._connection.execute(f"RELEASE {savepoint}")
+        elif self._connection.total_changes != written:
+            raise TryCarefully
 
     def _close_commit(self) -> None:
         self._connection.execute("INSERT INTO commits VALUES (?, ?)", (self.commit, self.now_milliseconds))
@@ -188,7 +209,8 @@ class SqliteTransaction(SqliteSnapshot):
     def put_blocks(self, number: int, keys: Sequence[int], demographics: bytes) -> None:
         self.dirty = True
         held, wanted = self._blocks(number), set(keys)
-        self._connection.executemany("DELETE FROM block WHERE key = ? AND number = ?", [(key, number) for key in held - wanted])
+        if held:
+            self._connection.executemany("DELETE FROM block WHERE key = ? AND number = ?", [(key, number) for key in held - wanted])
         self._connection.executemany("INSERT INTO block VALUES (?, ?)", [(key, number) for key in sorted(wanted - held)])
         self._connection.execute(
             "INSERT OR REPLACE INTO demographics VALUES (?, ?, ?)",
@@ -289,22 +311,29 @@ class SqliteTransaction(SqliteSnapshot):
         return stored_resource(type, (*held[:4], custodian, *held[5:9]))
 
     def _slot_of(self, type: str) -> MakeSlot:
-        make, connection = self._new_names.make_slot, self._connection
-        return lambda kind, param, a, b: make(connection, (type, param, kind, a, b))
+        known, make, connection = self._new_names.known_slots, self._new_names.make_slot, self._connection
+
+        def slot_of(kind: int, param: str, a: str, b: str) -> int:
+            slot = (type, param, kind, a, b)
+            return known.get(slot) or make(connection, slot)
+
+        return slot_of
 
     def _present(self, type: str, rows: Rows) -> str:
-        have = [has_entry(self._make_name(param_name(type, param))) for param in rows.params]
-        sort = [has_sort_value(self._make_name(param_name(type, param))) for param in rows.sorts]
-        return "".join(have + sort)
+        params, sorts = ([self._make_name(param_name(type, param)) for param in listed] for listed in (rows.params, rows.sorts))
+        return "".join([*map(has_entry, params), *map(has_sort_value, sorts)])
 
     def _reopen(self, rid: int, held: Held | None, rows: Rows) -> None:
         """Close the index rows that no longer hold and open those that are new."""
-        had = Packed(held[11], held[12]) if held else Packed(pack(_NOTHING)[0])
-        values, dates = frozenset(had.values), frozenset(had.dates)
-        self._close(rid, values - rows.values, dates - rows.dates)
+        new_values, new_dates = rows.values, rows.dates
+        if held is not None:
+            had = Packed(held[11], held[12])
+            values, dates = frozenset(had.values), frozenset(had.dates)
+            self._close(rid, values - new_values, dates - new_dates)
+            new_values, new_dates = new_values - values, new_dates - dates
         run, commit = self._connection.executemany, self.commit
-        run(_OPEN_ENTRY, [(*row, rid, commit) for row in sorted(rows.values - values)])
-        run(_OPEN_DATE, [(*row, rid, commit) for row in rows.dates - dates])
+        run(_OPEN_ENTRY, [(slot, value, mark, rid, commit) for slot, value, mark in new_values])
+        run(_OPEN_DATE, [(*row, rid, commit) for row in new_dates])
         self._indexed.add(rid)
 
     def _close(self, rid: int, values: Iterable[Value], dates: Iterable[Date]) -> None:
