@@ -117,7 +117,7 @@ def _path(tail: str, data: Mapping[str, Any]) -> Place | None:
     kind: Any = Settings
     at: Any = data
     for part in wanted:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if _is_table(kind):
             fields = kind.model_fields
             name = part.lower() if part.lower() in fields else None
             kind = _plain(fields[name].annotation) if name else None
@@ -146,7 +146,8 @@ def _is_scalar(kind: Any) -> bool:
 
 
 def _is_table(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    """Whether a key of that type is a table of further keys."""
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Listener
 
 
 def _put(data: dict[str, Any], parts: Place, value: str, name: str) -> None:
@@ -168,20 +169,20 @@ def _sentence(error: ErrorDetails, origins: Origins) -> str:
     if error["type"] == "missing":
         return f"{key} is missing; give {_allowed(location) or 'it a value'}"
     if "[key]" in error["loc"]:
-        return f"{key}: the name is not allowed; use capitals, digits and hyphens"
+        return f"{key} is no name for an entry; {_wanted(error) or error['msg']}"
     return f"{key}{where} is {_given(key, error['input'])}; {_wanted(error) or error['msg']}"
 
 
 def _given(key: str, value: Any) -> str:
     """A wrong value as a sentence may show it."""
-    if key in SECRET_KEYS:
+    if key.rpartition(".")[2] in SECRET_KEYS:
         return MASK
     return "a table" if isinstance(value, dict) else repr(value)
 
 
 def _wanted(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
-    bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
+    bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most"), "greater_than": ("gt", "more than")}
     kind = error["type"]
     if kind == "value_error":
         return str(context["error"])
@@ -189,11 +190,12 @@ def _wanted(error: ErrorDetails) -> str:
         return f"allowed: {context['expected']}"
     if kind in bounds:
         name, comparison = bounds[kind]
-        return f"allowed: {comparison} {context[name]}"
+        return f"allowed: {comparison} {context[name]:g}"
     words = {
         "int_parsing": "a whole number", "int_type": "a whole number", "int_from_float": "a whole number", "float_parsing": "a number",
+        "float_type": "a number", "path_type": "a path",
         "bool_parsing": "true or false", "bool_type": "true or false", "string_type": "a text", "tuple_type": "a list",
-        "model_type": "a table", "mapping_type": "a table", "dict_type": "a table",
+        "string_too_short": "a text that is not empty", "model_type": "a table", "mapping_type": "a table", "dict_type": "a table",
     }.get(kind)  # fmt: skip
     return f"allowed: {words}" if words else ""
 
@@ -230,7 +232,7 @@ def _walk(kind: Any, parts: Place) -> Iterator[Place]:
         inner, place = _plain(field.annotation), (*parts, name)
         if get_origin(inner) is Mapping and _is_table(_plain(get_args(inner)[1])):
             inner, place = _plain(get_args(inner)[1]), (*place, "<code>")
-        if _is_table(inner) and inner is not Listener:
+        if _is_table(inner):
             yield from _walk(inner, place)
         else:
             yield place

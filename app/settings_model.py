@@ -103,6 +103,8 @@ AeTitle = Annotated[str, _matching(r"[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Bind = Annotated[Listener | None, BeforeValidator(_listener)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
+TypeCode = Annotated[str, _matching(r"[A-Z]{2,5}", "a type of table v2-0203, 2 to 5 capitals")]
+CodedField = Literal["language", "maritalStatus", "religion", "citizenship", "ethnicCategory", "relationship"]
 Namespaces = Mapping[str, Code]
 LONDON = "Europe/London"
 
@@ -118,7 +120,7 @@ class Organisation(Table):
 
 class AssigningAuthority(Table):
     system: SystemUri = _key("the FHIR identifier system of its numbers")
-    type: str = _key("the v2-0203 type of its numbers", "MR", pattern=r"^[A-Z]{2,5}$")
+    type: TypeCode = _key("the v2-0203 type of its numbers", "MR")
     owner: OdsCode | None = _key("the ODS code of the organisation that issues its numbers", None)
     namespaces: tuple[str, ...] = _key("the namespaces and universal ids by which every source names it", ())
 
@@ -146,16 +148,15 @@ class Feed(Table):
     certificates: tuple[str, ...] = _key("the SHA-256 fingerprints or subject alternative names of its client certificates", ())
     authorities: Namespaces = _key("the authority of each namespace this feed alone sends", {})
     default_authority: Code | None = _key("the authority of identifiers sent without one", None)
-    type_synonyms: Mapping[str, str] = _key("the v2-0203 type of each type this feed sends", {})
+    type_synonyms: Mapping[str, TypeCode] = _key("the v2-0203 type of each type this feed sends", {})
     pairing: Literal["auto", "positional", "type-authority"] = _key("how PID-3 and MRG-1 pair", "auto")
     unpaired: Literal["keep", "retire"] = _key("what becomes of an identifier of MRG-1 without a pair", "keep")
-    snapshot_add: tuple[str, ...] = _key("the repeating fields whose repeats add to what is known instead of replacing it", ())
     store_only: tuple[str, ...] = _key("the triggers that are kept without effect", ())
     charset: Annotated[str, AfterValidator(_feed_charset)] = _key("the character set where MSH-18 is empty", "ASCII")
     tolerate_utf8: bool = _key("whether UTF-8 that is declared 8859/x is read as UTF-8", default=False)
     time_zone: TimeZone = _key("the time zone of times without offset", LONDON)
     rank: int = _key("the rank among sources, the smallest first", 100, ge=0, le=100_000)
-    code_maps: Mapping[str, Mapping[str, CodeMapping]] = _key("the coding of each code this feed sends, by field", {})
+    code_maps: Mapping[CodedField, Mapping[str, CodeMapping]] = _key("the coding of each code this feed sends, by field", {})
     death_dispositions: tuple[str, ...] = _key("the PV1-36 codes by which a discharge says that the patient died", ())
     death_time_from_discharge: bool = _key("whether that death is dated by PV1-45", default=False)
     acknowledgements: Mapping[Literal["AE", "AR"], Literal["AE", "AR"]] = _key("the code answered instead of AE or AR", {})

@@ -47,7 +47,7 @@ def _named(own: Mapping[str, str], known: Mapping[str, Authority], shared: Mappi
 
 
 def _source_from_feed(code: str, feed: Feed, known: Mapping[str, Authority], shared: Mapping[str, Authority]) -> Source:
-    maps = {
+    maps: dict[str, dict[str, tuple[str, str, str]]] = {
         field: {sent.upper(): (one.system, one.code, one.display) for sent, one in codes.items()} for field, codes in feed.code_maps.items()
     }
     return Source(
@@ -57,7 +57,6 @@ def _source_from_feed(code: str, feed: Feed, known: Mapping[str, Authority], sha
         default_authority=known[feed.default_authority] if feed.default_authority else None,
         type_synonyms={sent.upper(): type_code for sent, type_code in feed.type_synonyms.items()},
         pairing=feed.pairing,
-        snapshot_add=frozenset(feed.snapshot_add),
         charset=feed.charset,
         time_zone=feed.time_zone,
         rank=feed.rank,
@@ -112,12 +111,12 @@ class SourceRegistry:
         return self._sources.get(code)
 
     def feed(self, msh3: str, msh4: str, certificate: ClientCertificate | None = None) -> Source | None:
-        """The feed that MSH-3 and MSH-4 name; where several patterns fit, that with the fewest wildcards.
+        """The feed that the namespaces of MSH-3 and MSH-4 name; where several patterns fit, that with the fewest wildcards.
 
         In production the client certificate must be one of that feed's: MSH text alone never identifies a
         sender (hl7v2.md 6, Security).
         """
-        application, facility = msh3.strip().upper(), msh4.strip().upper()
+        application, facility = (field.partition("^")[0].strip().upper() for field in (msh3, msh4))
         for code, feed in self._feeds:
             if fnmatchcase(application, feed.msh3.upper()) and fnmatchcase(facility, feed.msh4.upper()):
                 return self._sources[code] if not self._certified or _certifies(feed, certificate) else None

@@ -244,7 +244,7 @@ async def _serve(settings: Settings, receive: Receive, ready_event: Event | None
         ready_event.set()
     await stop.wait()
     await server.stop()
-    _log.info("mllp.stopped", frames=server.counters.frames, answers=server.counters.answers)
+    _log.info("mllp.stopped", frames=server.counters.frames, answers=server.counters.answers, groups=server.counters.groups)
 
 
 def server_from_settings(settings: Settings, receive: Receive, failed: Failed | None = None) -> MllpServer:
