@@ -10,7 +10,7 @@ import orjson
 from app.ingest.edges import Edge, open_edges
 from app.ingest.identity import mint_id
 from app.ingest.records import Record
-from app.ingest.resources import EVERYONES, save_resource
+from app.ingest.resources import EVERYONES, save_derived
 from app.ingest.work import Work
 from app.store.contract import PERSON
 from mappers.golden import Member, golden_patient, retired_golden_patient
@@ -69,7 +69,7 @@ def _save_golden(work: Work, person: str, members: Sequence[Record]) -> None:
         [Member(record.id, record.state, record.organisation, record.first_key, record.first_event, record.active) for record in members],
         id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
     )
-    save_resource(work.tx, resource, _custodian(members))
+    save_derived(work.tx, resource, _custodian(members))
 
 
 def _custodian(members: Sequence[Record]) -> str:
@@ -81,7 +81,7 @@ def _custodian(members: Sequence[Record]) -> str:
 def _save_linkage(work: Work, person: str, ids: Sequence[str], former: Sequence[str]) -> None:
     base = work.services.settings.canonical_base
     resource = linkage(linkage_id(work.services.id_secret, person), base, golden=person, members=ids, former=former)
-    save_resource(work.tx, resource, EVERYONES)
+    save_derived(work.tx, resource, EVERYONES)
 
 
 def linkage_id(secret: bytes, person: str) -> str:
@@ -100,7 +100,7 @@ def _retire(work: Work, person: str, before: dict[str, Any]) -> None:
     successor = min(counts, key=lambda one: (-counts[one], one))
     document = {"id": person, "members": [], "former": sorted(set(before["former"]) | set(before["members"])), "near": {}, "successor": successor}
     work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
-    save_resource(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), EVERYONES)
+    save_derived(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), EVERYONES)
     work.event("person-retired", person=person, successor=successor, before=before["members"])
 
 
@@ -115,9 +115,8 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
     decision = Decision(
         action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
         edge=best.id if best else "", grade=best.grade if best else None, weight=best.weight if best else None,
-        fields={name: tuple(value) for name, value in (best.evidence.get("fields", {}) if best else {}).items()},
     )
     targets = [f"Patient/{person}", *(f"Patient/{id}" for id in [*joined, *left])]
     resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
-    save_resource(work.tx, resource, EVERYONES)
+    save_derived(work.tx, resource, EVERYONES)
     work.event(action, person=person, before=list(before), after=list(after), edge=decision.edge)

@@ -14,8 +14,13 @@ EVERYONES = "*"
 
 
 def save_resource(tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None) -> bool:
-    """Validate and save the resource; True where that made a new version. InvalidResource is a fault of Weald's own."""
+    """Validate and save a resource made of what a sender said; True where that made a new version. InvalidResource is a fault of Weald's own."""
     validate(resource)
+    return save_derived(tx, resource, custodian, summary)
+
+
+def save_derived(tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None) -> bool:
+    """Save a resource assembled of parts that were validated when they were born (docs/adr/0004); True where that made a new version."""
     short: Content | None = None if summary is None else content_from_resource(summary)
     _, new = tx.save(
         resource["resourceType"], resource["id"], content_from_resource(resource), entries(resource), custodian=custodian, summary=short

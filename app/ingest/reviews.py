@@ -10,7 +10,7 @@ import orjson
 from app.ingest.edges import Edge
 from app.ingest.evidence import field_evidence
 from app.ingest.identity import digest_key, mint_id
-from app.ingest.resources import EVERYONES, save_resource
+from app.ingest.resources import EVERYONES, save_derived
 from app.ingest.work import Work
 from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
@@ -59,13 +59,13 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
         grade=evidence.get("grade"), weight=evidence.get("weight"), fields={name: tuple(value) for name, value in evidence.get("fields", {}).items()},
     )
     if len(item["records"]) > 1:
-        save_resource(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), EVERYONES)
+        save_derived(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), EVERYONES)
     status = {"open": "requested", "moot": "cancelled", "settled": "completed"}[item["state"]]
     task = review_task(
         mint_id(secret, f"task|{item['key']}"), base, decision, linkage_id=linkage_id if len(item["records"]) > 1 else None, records=item["records"],
         kind=item["kind"], status=status, modified=work.tx.now, outcome=item.get("outcome"),
     )
-    save_resource(work.tx, task, EVERYONES)
+    save_derived(work.tx, task, EVERYONES)
 
 
 def close_moot(work: Work, records: Mapping[str, str], partition: Partition) -> None:
