@@ -6,6 +6,7 @@ judges that both ways give equal facts.
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 from collections.abc import Mapping
@@ -53,6 +54,9 @@ __all__ = [
     "snomed_from_retired",
     "sop_class_name",
 ]
+
+# pydicom logs invalid values, which are patient data.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 _LOCK = Lock()
 _CONCEPTS: Mapping[str, Any] = concepts

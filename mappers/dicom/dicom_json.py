@@ -147,5 +147,5 @@ def _text(value: Any) -> str:
         return str(value)
     if isinstance(value, Mapping):
         groups = [value.get(name) for name in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join([group if isinstance(group, str) else "" for group in groups])
+        return "=".join([group if isinstance(group, str) else "" for group in groups]).rstrip("=")
     return ""

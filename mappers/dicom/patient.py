@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -44,8 +44,17 @@ def patient_facts(facts: InstanceFacts, context: MappingContext) -> tuple[Patien
         flags.append("issuer-assumed")
     if main.system == _study_patient_system(context):
         flags.append("patient-id-unusable")
-    distinct = tuple({(fact.system, fact.value): fact for fact in reversed(identifiers)}.values())[::-1]
-    return PatientFacts(distinct, assertions, tuple(sorted(set(flags)))), _stamp(facts, context)
+    return PatientFacts(_distinct(identifiers), assertions, tuple(sorted(set(flags)))), _stamp(facts, context)
+
+
+def _distinct(identifiers: Iterable[IdentifierFact]) -> tuple[IdentifierFact, ...]:
+    """Each identifier once, in order; that which somebody labelled outdoes the same digits unlabelled."""
+    found: dict[str, IdentifierFact] = {}
+    for fact in identifiers:
+        held = found.setdefault(fact.key, fact)
+        if fact.labelled and not held.labelled:
+            found[fact.key] = fact
+    return tuple(found.values())
 
 
 def main_identifier(facts: InstanceFacts, context: MappingContext) -> IdentifierFact:

@@ -176,7 +176,7 @@ def requested(election: Election, requests: Election, keyword: str) -> list[tupl
     found = [(item, voice.source) for item, voice in election.every(keyword)]
     for sequence, holder in (("ReferencedRequestSequence", election), ("RequestAttributesSequence", requests)):
         for item, voice in holder.every(sequence):
-            value = item.get(keyword, ())
+            value = item.get(keyword, [])
             found += [(inner, voice.source) for inner in (value if isinstance(value, list) else [value])]
     return found
 

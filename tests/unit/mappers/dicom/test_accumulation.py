@@ -1,0 +1,163 @@
+"""Duplicates, conflicts, two sources, rejection notes and persons kept apart (imaging.md 3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mappers.dicom.facts import Attributes
+from mappers.dicom.study import partition
+from tests.unit.mappers.dicom.making import BASE, CONTEXTS, KOS, SERIES, STUDY, code, facts, instance, item, rejection
+from tests.unit.mappers.dicom.test_study import flags, mapped
+
+RTK_KEY, RA2_KEY = f"{BASE}/Id/RTK/mrn|A100", f"{BASE}/Id/RA2/mrn|A100"
+
+
+def _uids(made: dict[str, Any]) -> list[str]:
+    return [one["uid"] for series in made["series"] for one in series["instance"]]
+
+
+def test_the_same_content_again_changes_nothing() -> None:
+    once = mapped([instance(1), instance(2)])
+    assert mapped([instance(2), instance(1), instance(1), instance(2)]) == once
+
+
+def test_findings_alone_are_no_conflict() -> None:
+    cut = replace(facts(), instance=Attributes(facts().instance.values, ("truncated",)))
+    assert flags(mapped([cut, facts()])[0]) == []
+    assert flags(mapped([facts(), cut])[0]) == []
+
+
+def _changed(when: str, **values: Any) -> dict[str, Any]:
+    return {"OriginalAttributesSequence": [item(AttributeModificationDateTime=when)], **values}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (_changed("20250101"), _changed("20250102")),
+        ({}, _changed("20200101")),
+        (_changed("20250101120000+0100"), _changed("20250101113000+0000")),
+        ({"InstanceCoercionDateTime": "20250101"}, {"InstanceCoercionDateTime": "20250102"}),
+        ({"InstanceCreationDate": "20250101"}, {"InstanceCreationDate": "20250101", "InstanceCreationTime": "0800"}),
+    ],
+)
+def test_of_two_contents_of_one_instance_the_later_stands_and_the_conflict_is_flagged(older: dict[str, Any], newer: dict[str, Any]) -> None:
+    both = [facts(**older, ContentLabel="OLD"), facts(**newer, ContentLabel="NEW")]
+    made = mapped(both)[0]
+    assert made["series"][0]["instance"][0]["title"] == "NEW"
+    assert flags(made) == ["sop-conflict"]
+    assert mapped(both[::-1])[0] == made
+
+
+def test_without_times_the_smallest_digest_stands() -> None:
+    both = [facts(ContentLabel="A"), facts(ContentLabel="B")]
+    winner = min(both, key=lambda fact: fact.digest)
+    assert mapped(both)[0]["series"][0]["instance"][0]["title"] == winner.instance.values["ContentLabel"]
+
+
+def test_one_instance_in_two_series_keeps_both_places_flagged() -> None:
+    made = mapped([facts(), facts(SeriesInstanceUID=f"{STUDY}.7")])[0]
+    assert made["numberOfInstances"] == 2
+    assert flags(made) == ["sop-conflict"]
+
+
+def test_two_archives_of_one_study_make_one_with_both_endpoints() -> None:
+    made = mapped([instance(1, "RA2-PACS"), instance(1), instance(2), instance(2, "RA2-PACS")])[0]
+    assert made["endpoint"] == [{"reference": "Endpoint/rtk-wado"}, {"reference": "Endpoint/ra2-wado"}]
+    assert "endpoint" not in made["series"][0]
+    assert made["numberOfInstances"] == 2
+    assert made["subject"]["reference"] == "Patient/alice-rtk"
+    assert flags(made) == []
+
+
+def test_series_name_their_endpoints_where_they_differ() -> None:
+    made = mapped([instance(1), instance(1, "RA2-PACS"), instance(2, "RA2-PACS", SeriesInstanceUID=f"{STUDY}.7", SeriesNumber=2)])[0]
+    assert [series["endpoint"] for series in made["series"]] == [
+        [{"reference": "Endpoint/rtk-wado"}, {"reference": "Endpoint/ra2-wado"}],
+        [{"reference": "Endpoint/ra2-wado"}],
+    ]
+
+
+def test_what_the_better_ranked_archive_says_stands_and_the_variant_is_flagged() -> None:
+    made = mapped([instance(1, "RA2-PACS", StudyDescription="Copy"), instance(2, "RA2-PACS", StudyDescription="Copy"), instance(3, StudyDescription="CT")])[0]
+    assert made["description"] == "CT"
+    assert flags(made) == ["value-conflict"]
+
+
+def test_within_an_archive_most_instances_and_then_the_smallest_value_stand() -> None:
+    most = [instance(1, StudyDescription="B"), instance(2, StudyDescription="B"), instance(3, StudyDescription="A")]
+    assert mapped(most)[0]["description"] == "B"
+    assert mapped(most[1:])[0]["description"] == "A"
+    assert mapped([instance(1, StudyDescription=None), instance(2, StudyDescription="A")])[0]["description"] == "A"
+
+
+def test_content_that_no_archive_may_coerce_is_a_conflict_between_archives() -> None:
+    assert flags(mapped([instance(1), instance(1, "RA2-PACS", Rows=512)])[0]) == ["sop-conflict"]
+    assert flags(mapped([instance(1, StudyDescription="A"), instance(1, "RA2-PACS", StudyDescription="A", AccessionNumber="9")])[0]) == []
+
+
+@pytest.mark.parametrize(("title", "status"), [("113037", "entered-in-error"), ("113038", "entered-in-error"), ("113001", "unknown"), ("113039", "unknown")])
+def test_a_rejected_study_has_no_endpoints(title: str, status: str) -> None:
+    made = mapped([instance(1), rejection(title, [f"{SERIES}.1", "1.2.3.unknown"[:7]])])[0]
+    assert made["status"] == status
+    assert not {"series", "endpoint", "modality"} & made.keys()
+    assert (made["numberOfSeries"], made["numberOfInstances"]) == (0, 0)
+    assert made["subject"]["reference"] == "Patient/alice-rtk"
+
+
+def test_a_note_hides_what_it_lists_and_itself_whenever_it_comes() -> None:
+    note = rejection("113001", [f"{SERIES}.1"])
+    made = mapped([note, instance(1), instance(2)])[0]
+    assert _uids(made) == [f"{SERIES}.2"]
+    assert mapped([instance(2), instance(1), note])[0] == made
+    assert made["status"] == "available"
+
+
+def test_a_note_acts_on_its_own_archive_only() -> None:
+    made = mapped([rejection("113037", [f"{SERIES}.1"]), instance(1), instance(1, "RA2-PACS")])[0]
+    assert made["endpoint"] == [{"reference": "Endpoint/ra2-wado"}]
+    assert made["status"] == "available"
+
+
+def test_a_note_alone_is_a_study_of_unknown_status() -> None:
+    made = mapped([rejection("113037", [f"{SERIES}.1"])])[0]
+    assert made["status"] == "unknown"
+
+
+def test_partly_wrong_and_partly_poor_is_unknown() -> None:
+    notes = [rejection("113037", [f"{SERIES}.1"]), rejection("113001", [f"{SERIES}.2"], number=901)]
+    assert mapped([instance(1), instance(2), *notes])[0]["status"] == "unknown"
+
+
+def test_other_key_objects_are_instances() -> None:
+    key = instance(9, SOPClassUID=KOS, ConceptNameCodeSequence=[code("113000", "DCM", "Of Interest")])
+    assert mapped([instance(1), key])[0]["numberOfInstances"] == 2
+
+
+def test_a_title_of_another_scheme_rejects_nothing() -> None:
+    assert mapped([instance(1), rejection("113037", [f"{SERIES}.1"], ConceptNameCodeSequence=[code("113037", "99X", "x")])])[0]["numberOfInstances"] == 2
+    bare = rejection("113037", [f"{SERIES}.1"], ConceptNameCodeSequence=None)
+    assert mapped([instance(1), bare])[0]["numberOfInstances"] == 2
+
+
+def test_linked_keys_are_one_part() -> None:
+    both = [instance(1), instance(1, "RA2-PACS")]
+    ((keys, members),) = partition(both, {RTK_KEY: "alice", RA2_KEY: "alice"}, CONTEXTS)
+    assert keys == (RA2_KEY, RTK_KEY)
+    assert members == tuple(both)
+
+
+def test_keys_of_two_persons_are_kept_apart() -> None:
+    anna = facts(PatientID="A200", SOPInstanceUID=f"{SERIES}.9")
+    parts = partition([anna, instance(1), instance(2)], {RTK_KEY: "alice"}, CONTEXTS)
+    assert [(keys, len(members)) for keys, members in parts] == [((RTK_KEY,), 2), ((f"{BASE}/Id/RTK/mrn|A200",), 1)]
+
+
+def test_the_subject_of_one_archive_is_that_of_most_instances() -> None:
+    subjects = {RTK_KEY: "alice", f"{BASE}/Id/RTK/mrn|A101": "alice-old"}
+    many = [instance(1, PatientID="A101"), instance(2), instance(3)]
+    assert mapped(many, subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
+    assert mapped(many[:2], subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
