@@ -6,6 +6,7 @@ of names, and a file is read no further than its kind needs to be told.
 
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ from mappers.dicom.errors import DicomRejected
 from mappers.dicom.header import Header
 
 _RATIO_APPLIES_FROM = 1024 * 1024
+_DRIVE = re.compile("[A-Za-z]:")
 _CENTRAL_DIRECTORY = 64 * 1024 * 1024
 
 
@@ -280,7 +282,7 @@ def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
 def _refusal(info: zipfile.ZipInfo, limits: FileLimits) -> tuple[Refusal, str] | None:
     """Why an entry is not opened: an unsafe name, a link, a password, or its size."""
     path = PurePosixPath(info.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0:1]:
+    if path.is_absolute() or ".." in path.parts or _DRIVE.match(info.filename):
         return Refusal.PATH, "the entry's path leads out of the archive"
     mode = info.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.study import imaging_study, partition
-from tests.unit.mappers.dicom.making import CONTEXTS, ENDPOINTS, SERIES, STUDY, code, item, instance, rejection
+from tests.unit.mappers.dicom.making import CONTEXTS, ENDPOINTS, SERIES, STUDY, code, instance, item, rejection
 
 SOURCES = ("RTK-PACS", "RA2-PACS")
 

@@ -82,7 +82,13 @@ def test_series_name_their_endpoints_where_they_differ() -> None:
 
 
 def test_what_the_better_ranked_archive_says_stands_and_the_variant_is_flagged() -> None:
-    made = mapped([instance(1, "RA2-PACS", StudyDescription="Copy"), instance(2, "RA2-PACS", StudyDescription="Copy"), instance(3, StudyDescription="CT")])[0]
+    made = mapped(
+        [
+            instance(1, "RA2-PACS", StudyDescription="Copy"),
+            instance(2, "RA2-PACS", StudyDescription="Copy"),
+            instance(3, StudyDescription="CT"),
+        ]
+    )[0]
     assert made["description"] == "CT"
     assert flags(made) == ["value-conflict"]
 
@@ -99,7 +105,9 @@ def test_content_that_no_archive_may_coerce_is_a_conflict_between_archives() -> 
     assert flags(mapped([instance(1, StudyDescription="A"), instance(1, "RA2-PACS", StudyDescription="A", AccessionNumber="9")])[0]) == []
 
 
-@pytest.mark.parametrize(("title", "status"), [("113037", "entered-in-error"), ("113038", "entered-in-error"), ("113001", "unknown"), ("113039", "unknown")])
+@pytest.mark.parametrize(
+    ("title", "status"), [("113037", "entered-in-error"), ("113038", "entered-in-error"), ("113001", "unknown"), ("113039", "unknown")]
+)
 def test_a_rejected_study_has_no_endpoints(title: str, status: str) -> None:
     made = mapped([instance(1), rejection(title, [f"{SERIES}.1", "1.2.3.unknown"[:7]])])[0]
     assert made["status"] == status
@@ -138,7 +146,12 @@ def test_other_key_objects_are_instances() -> None:
 
 
 def test_a_title_of_another_scheme_rejects_nothing() -> None:
-    assert mapped([instance(1), rejection("113037", [f"{SERIES}.1"], ConceptNameCodeSequence=[code("113037", "99X", "x")])])[0]["numberOfInstances"] == 2
+    assert (
+        mapped([instance(1), rejection("113037", [f"{SERIES}.1"], ConceptNameCodeSequence=[code("113037", "99X", "x")])])[0][
+            "numberOfInstances"
+        ]
+        == 2
+    )
     bare = rejection("113037", [f"{SERIES}.1"], ConceptNameCodeSequence=None)
     assert mapped([instance(1), bare])[0]["numberOfInstances"] == 2
 

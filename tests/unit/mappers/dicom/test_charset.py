@@ -97,7 +97,10 @@ def test_chinese_code_extensions_that_pydicom_leaves_are_decoded() -> None:
 
 def test_supplementary_japanese_is_decoded() -> None:
     text = "丂"
-    assert _text(b"\x1b$(D" + text.encode("euc_jp")[1:].translate(bytes(b & 0x7F for b in range(256))) + b"\x1b(B", "\\ISO 2022 IR 159") == text
+    assert (
+        _text(b"\x1b$(D" + text.encode("euc_jp")[1:].translate(bytes(b & 0x7F for b in range(256))) + b"\x1b(B", "\\ISO 2022 IR 159")
+        == text
+    )
 
 
 NAMED = [path for path in sorted((BUNDLED / "charset_files").glob("*.dcm")) if "SQ" not in path.name]
@@ -118,7 +121,10 @@ def test_bundled_names_are_those_of_pydicom(path: object) -> None:
         assert found.rstrip("=^") == expected.rstrip("=^ ")
 
 
-@given(st.binary(max_size=40), st.sampled_from(["", "ISO_IR 100", "ISO_IR 192", "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87", "GB18030"]))
+@given(
+    st.binary(max_size=40),
+    st.sampled_from(["", "ISO_IR 100", "ISO_IR 192", "\\ISO 2022 IR 87", "ISO 2022 IR 13\\ISO 2022 IR 87", "GB18030"]),
+)
 def test_any_bytes_give_text_without_escapes_or_replacement_characters(content: bytes, terms: str) -> None:
     text = _text(content, terms)
     assert "\x1b" not in text

@@ -67,9 +67,12 @@ def test_five_thousand_instances_take_less_than_250_kilobytes() -> None:
 
 
 VALUES = st.dictionaries(
-    st.sampled_from(["InstanceNumber", "ContentLabel", "ImageType"]), st.one_of(st.integers(0, 2**31 - 1), st.text(max_size=5), st.lists(st.text(max_size=3)))
+    st.sampled_from(["InstanceNumber", "ContentLabel", "ImageType"]),
+    st.one_of(st.integers(0, 2**31 - 1), st.text(max_size=5), st.lists(st.text(max_size=3))),
 )
-ATTRIBUTES = st.builds(Attributes, VALUES, st.lists(st.sampled_from("ab"), unique=True).map(tuple), st.dictionaries(st.text(max_size=3), st.text(max_size=3)))
+ATTRIBUTES = st.builds(
+    Attributes, VALUES, st.lists(st.sampled_from("ab"), unique=True).map(tuple), st.dictionaries(st.text(max_size=3), st.text(max_size=3))
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -51,7 +51,10 @@ def test_a_scheme_of_the_sources_own_is_scoped_and_flagged(designator: str) -> N
 
 @pytest.mark.parametrize("designator", ["SRT", "SNM3", "99SDM"])
 def test_retired_snomed_codes_become_concept_ids(designator: str) -> None:
-    assert _coding("T-D4000", designator, CodingSchemeVersion="1") == ({"system": "http://snomed.info/sct", "code": snomed_from_retired("T-D4000")}, set())
+    assert _coding("T-D4000", designator, CodingSchemeVersion="1") == (
+        {"system": "http://snomed.info/sct", "code": snomed_from_retired("T-D4000")},
+        set(),
+    )
     assert _coding("T-XXXXX", designator) == (None, {"code-retired"})
 
 
@@ -61,7 +64,11 @@ def test_long_and_urn_codes_are_codes() -> None:
 
 
 def test_an_item_without_code_or_scheme_is_text() -> None:
-    items = [{"CodeMeaning": "CT head"}, {"CodeValue": "X"}, {"CodeValue": "T-XXXXX", "CodingSchemeDesignator": "SRT", "CodeMeaning": "Old"}]
+    items = [
+        {"CodeMeaning": "CT head"},
+        {"CodeValue": "X"},
+        {"CodeValue": "T-XXXXX", "CodingSchemeDesignator": "SRT", "CodeMeaning": "Old"},
+    ]
     assert concepts_from_codes(items, (), SCOPE, set()) == [{"text": "CT head"}, {"text": "Old"}]
     assert concepts_from_codes([{"CodeValue": "1", "CodingSchemeDesignator": "SCT"}], (), SCOPE, set()) == [
         {"coding": [{"system": "http://snomed.info/sct", "code": "1"}]}
@@ -70,7 +77,11 @@ def test_an_item_without_code_or_scheme_is_text() -> None:
 
 def test_a_known_modality_is_of_the_dicom_system_and_another_is_scoped() -> None:
     flags: set[str] = set()
-    assert modality_coding("CT", SCOPE, flags) == {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT", "display": "Computed Tomography"}
+    assert modality_coding("CT", SCOPE, flags) == {
+        "system": "http://dicom.nema.org/resources/ontology/DCM",
+        "code": "CT",
+        "display": "Computed Tomography",
+    }
     assert modality_coding("RTDOSE", SCOPE, flags)["code"] == "RTDOSE"
     assert not flags
     assert modality_coding("ZZ", SCOPE, flags) == {"system": f"{SCOPE}/modality", "code": "ZZ"}
@@ -78,7 +89,12 @@ def test_a_known_modality_is_of_the_dicom_system_and_another_is_scoped() -> None
 
 
 def test_laterality_is_snomed() -> None:
-    assert [laterality_coding(side) and laterality_coding(side)["code"] for side in ("L", "R", "B", "U")] == ["7771000", "24028007", "51440002", None]  # type: ignore[index]
+    assert [laterality_coding(side) and laterality_coding(side)["code"] for side in ("L", "R", "B", "U")] == [
+        "7771000",
+        "24028007",
+        "51440002",
+        None,
+    ]  # type: ignore[index]
 
 
 def test_body_parts_are_those_of_the_standards_context_groups() -> None:

@@ -14,7 +14,21 @@ from mappers.dicom.facts import facts_from_header
 from mappers.dicom.header import Inflater, Irregular, Items, Limits, header_from_bytes, items_from_raw, looks_like_dicom
 from mappers.dicom.tables import WANTED_ITEMS
 from tests.unit.mappers.dicom.making import (
-    CT, IDENTITY, ITEM_END, RTK, SEQUENCE_END, STUDY, UNDEFINED, bare, code, dataset, element, implicit, item, part10, plain_item,
+    CT,
+    IDENTITY,
+    ITEM_END,
+    RTK,
+    SEQUENCE_END,
+    STUDY,
+    UNDEFINED,
+    bare,
+    code,
+    dataset,
+    element,
+    implicit,
+    item,
+    part10,
+    plain_item,
 )  # fmt: skip
 
 PROCEDURE_CODES = 0x00081032

@@ -202,7 +202,14 @@ def test_sex_is_gender(sex: str, said: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"PatientIdentityRemoved": "YES"}, {"PatientName": "PHANTOM^1"}, {"PatientName": "Test"}, {"PatientName": "A100"}, {"PatientID": "QC1"}]
+    "values",
+    [
+        {"PatientIdentityRemoved": "YES"},
+        {"PatientName": "PHANTOM^1"},
+        {"PatientName": "Test"},
+        {"PatientName": "A100"},
+        {"PatientID": "QC1"},
+    ],
 )
 def test_an_artificial_patient_is_a_pseudo_patient(values: dict[str, Any]) -> None:
     assert _said("pseudo", **values) is True

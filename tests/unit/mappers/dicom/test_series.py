@@ -80,14 +80,16 @@ def test_a_modality_of_the_sources_own_is_scoped_to_it() -> None:
 
 
 def test_body_site_is_the_code_sent_else_the_word_as_snomed_else_the_word() -> None:
-    assert series(AnatomicRegionSequence=[code("T-D1100", "SRT", "Head")])["bodySite"] == {"system": SCT, "code": "69536005", "display": "Head"}
+    assert series(AnatomicRegionSequence=[code("T-D1100", "SRT", "Head")])["bodySite"] == {
+        "system": SCT,
+        "code": "69536005",
+        "display": "Head",
+    }
     assert series(AnatomicRegionSequence=[code("T-XXXXX", "SRT", "Old")], BodyPartExamined="CHEST")["bodySite"]["code"] == "816094009"
     assert series(BodyPartExamined="WIDGET")["bodySite"] == {"display": "WIDGET"}
 
 
-@pytest.mark.parametrize(
-    ("votes", "code_"), [("LLR", "7771000"), ("RR", "24028007"), ("LR", None), ("U", None), ("", None)]
-)
+@pytest.mark.parametrize(("votes", "code_"), [("LLR", "7771000"), ("RR", "24028007"), ("LR", None), ("U", None), ("", None)])
 def test_laterality_is_the_majority_of_the_images(votes: str, code_: str | None) -> None:
     many = [instance(number, ImageLaterality=vote) for number, vote in enumerate(votes, 1)] or [instance(1)]
     assert _series_of(many)[0].get("laterality", {}).get("code") == code_
@@ -160,7 +162,9 @@ def test_an_instance_without_class_says_so() -> None:
 
 def test_a_key_object_shows_its_text_and_document_title() -> None:
     text = item(ConceptNameCodeSequence=[code("113012", "DCM", "Key Object Description")], TextValue="Look here")
-    made = series(SOPClassUID=KOS, Modality="KO", ConceptNameCodeSequence=[code("113000", "DCM", "Of Interest")], ContentSequence=[text])["instance"][0]
+    made = series(SOPClassUID=KOS, Modality="KO", ConceptNameCodeSequence=[code("113000", "DCM", "Of Interest")], ContentSequence=[text])[
+        "instance"
+    ][0]
     assert made["title"] == "Look here"
     assert made["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "113000"
 

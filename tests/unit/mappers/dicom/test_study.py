@@ -89,10 +89,12 @@ def test_a_configured_accession_system_and_a_sent_issuer_outdo_the_default() -> 
 
 
 def test_every_accession_number_of_the_requests_is_an_identifier() -> None:
-    request = item(
-        AccessionNumber="2", PlacerOrderNumberImagingServiceRequest="P1", FillerOrderNumberImagingServiceRequest="F1"
+    request = item(AccessionNumber="2", PlacerOrderNumberImagingServiceRequest="P1", FillerOrderNumberImagingServiceRequest="F1")
+    made = study(
+        AccessionNumber="1",
+        RequestAttributesSequence=[request, item(AccessionNumber="1")],
+        ReferencedRequestSequence=[item(AccessionNumber="3")],
     )
-    made = study(AccessionNumber="1", RequestAttributesSequence=[request, item(AccessionNumber="1")], ReferencedRequestSequence=[item(AccessionNumber="3")])
     assert [one["value"] for one in made["identifier"][1:]] == ["1", "3", "2"]
     orders = [(one["identifier"]["type"]["coding"][0]["code"], one["identifier"]["value"]) for one in made["basedOn"]]
     assert orders == [("ACSN", "1"), ("ACSN", "3"), ("ACSN", "2"), ("PLAC", "P1"), ("FILL", "F1")]
@@ -165,7 +167,9 @@ def test_procedure_codes_are_those_performed_else_requested_else_text() -> None:
     made = study(ProcedureCodeSequence=performed, RequestAttributesSequence=requested)
     assert [concept["coding"][0]["code"] for concept in made["procedureCode"]] == ["77477000", "CHEAD"]
     made = study(RequestAttributesSequence=requested, RequestedProcedureCodeSequence=[code("CNECK", "NICIP", "CT neck")])
-    assert made["procedureCode"] == [{"coding": [{"system": "https://nicip.nhs.uk", "code": "CNECK", "display": "CT neck"}], "text": "CT neck"}]
+    assert made["procedureCode"] == [
+        {"coding": [{"system": "https://nicip.nhs.uk", "code": "CNECK", "display": "CT neck"}], "text": "CT neck"}
+    ]
     made = study(RequestedProcedureDescription="CT neck", RequestAttributesSequence=[item(ScheduledProcedureStepDescription="Step")])
     assert made["procedureCode"] == [{"text": "CT neck"}, {"text": "Step"}]
     made = study(StudyDescription="CT Head")
@@ -225,7 +229,19 @@ def test_the_record_is_kept_by_the_organisation_of_the_best_ranked_source() -> N
 
 
 def test_a_study_of_nothing_but_uids_is_a_valid_resource() -> None:
-    empty = dict.fromkeys(("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "Modality", "SeriesNumber", "InstanceNumber"))
+    empty = dict.fromkeys(
+        (
+            "PatientName",
+            "PatientID",
+            "PatientBirthDate",
+            "PatientSex",
+            "StudyDate",
+            "StudyTime",
+            "Modality",
+            "SeriesNumber",
+            "InstanceNumber",
+        )
+    )
     made = study(**empty)
     assert made["series"][0]["uid"] == SERIES
     assert made["subject"]["identifier"]["system"] == f"{BASE}/Id/RTK-PACS/study-patient"

@@ -29,7 +29,9 @@ LONDON = "Europe/London"
         ("1840-01-10", "10:00:00", None, "1840-01-10T10:00:00-00:02", None),
     ],
 )
-def test_a_time_has_the_offset_sent_or_that_of_the_zone(date: str, time: str | None, offset: str | None, text: str, flag: str | None) -> None:
+def test_a_time_has_the_offset_sent_or_that_of_the_zone(
+    date: str, time: str | None, offset: str | None, text: str, flag: str | None
+) -> None:
     assert moment_from_da_tm(date, time, offset, LONDON) == (text, flag)
 
 

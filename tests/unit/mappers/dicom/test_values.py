@@ -10,9 +10,17 @@ from mappers.dicom.header import EXPLICIT_LITTLE as RTK_SYNTAX
 from mappers.dicom.header import Items
 from mappers.dicom.tables import LEVELS, Element, Level
 from mappers.dicom.values import (
-    Reading, clean_text, date_from_da, integer_from_is, person_name_from_pn, plain_text, read_value, time_from_tm, uid_from_text,
+    Reading,
+    clean_text,
+    date_from_da,
+    integer_from_is,
+    person_name_from_pn,
+    plain_text,
+    read_value,
+    time_from_tm,
+    uid_from_text,
 )  # fmt: skip
-from tests.unit.mappers.dicom.making import RTK, bare, element, item, facts, plain_item
+from tests.unit.mappers.dicom.making import RTK, bare, element, facts, item, plain_item
 
 ELEMENTS = {one.keyword: one for elements in LEVELS.values() for one in elements}
 
@@ -49,7 +57,8 @@ def test_a_time_has_hours_and_minutes(text: str, time: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("7", 7), ("+7", 7), ("0", 0), ("2147483647", 2147483647)] + [(bad, None) for bad in ("-1", "2147483648", "1.0", "1e3", "x", "9" * 20)],
+    [("7", 7), ("+7", 7), ("0", 0), ("2147483647", 2147483647)]
+    + [(bad, None) for bad in ("-1", "2147483648", "1.0", "1e3", "x", "9" * 20)],
 )
 def test_an_integer_is_what_fhir_can_hold(text: str, number: int | None) -> None:
     assert integer_from_is(text) == number
@@ -162,6 +171,3 @@ def test_findings_are_kept_with_the_level_they_describe() -> None:
     assert set(found.patient.flags) == {"charset-unknown", "charset-assumed"}
     assert Level.PATIENT < Level.STUDY
     assert Charset() == Charset("", extended=False, unknown=False)
-
-
-
