@@ -33,10 +33,10 @@ lint: $(DEV_STAMP)  ## style, types and the arrows between rooms
 
 unit: $(DEV_STAMP)  ## the tests, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=0
-	$(BIN)/weald bench --quick --json var/bench-quick.json
+	$(BIN)/python tests/bench/run.py --quick --json var/bench-quick.json
 
 bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
-	$(BIN)/weald bench --json var/bench.json
+	$(BIN)/python tests/bench/run.py --json var/bench.json
 
 long: $(DEV_STAMP)  ## the full-size form of the long tests
 	$(BIN)/python -m pytest -m long

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -59,7 +59,7 @@ def edge_from_body(body: bytes) -> Edge:
 def put_edge(work: Work, edge: Edge) -> None:
     """Store the edge; a closed one is no longer found from its records."""
     index = [] if edge.closed else [edge.a, edge.b]
-    work.tx.put(EDGE, edge.id, orjson.dumps(asdict(edge)), {"record": index})
+    work.tx.put(EDGE, edge.id, orjson.dumps({name: getattr(edge, name) for name in Edge.__slots__}), {"record": index})
 
 
 def close_edge(work: Work, edge: Edge, at: str) -> None:

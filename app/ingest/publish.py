@@ -17,8 +17,6 @@ from mappers.source_patient import source_patient, source_uri
 
 def finish(work: Work) -> None:
     """End the change: links first, since they move records between persons, then resources, records and studies."""
-    for record in list(work.dirty.values()):
-        work.save(record)
     linking.update(work, _roots(work, [record for record in work.dirty.values() if record.id in work.shown or record.id in work.moved]))
     for record in _with_survivors(work):
         _publish(work, record)

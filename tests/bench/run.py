@@ -1,0 +1,174 @@
+"""The benchmarks: reads, person search, MLLP round trips, matching, DICOM load, memory and start, by size of the store.
+
+    python tests/bench/run.py [--quick] [--sizes 10000,100000] [--json var/bench.json]
+
+Prints a table with the targets of the design beside the figures. ``--quick`` is the form that CI runs: small, so that the
+harness cannot rot; its figures are not to be quoted.
+"""
+
+import argparse
+import json
+import platform
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import load
+from rich.console import Console
+from rich.table import Table
+from world import build, traffic
+
+from app.ingest.configured import save_configured
+from app.ingest.linking import find_candidates, unpacked_record
+from app.ingest.load import Loader
+from app.mllp.client import send
+from app.principal import SYSTEM
+from app.services import services_from_settings
+from app.settings import load_settings
+from app.simulate import run as simulate
+from app.store.contract import RECORD
+from matching.linking import decide
+
+TARGETS = {
+    "read a Patient, 16 connections": "6,000/s",
+    "read a 500-instance ImagingStudy": "2,000/s",
+    "person's studies by identifier, _summary=true": "2,000/s; p99 25 ms at 1 M",
+    "ADT over MLLP, 16 connections, 1 in 10 changing": "1,500/s",
+    "ADT over MLLP, 1 connection, 1 in 10 changing": "p99 50 ms",
+    "match one record (candidates, decide)": "p99 10 ms at 3 M",
+    "create records over the feed's door (groups of 256)": "",
+    "DICOM instances from files, one process": "3,000/s a core",
+    "memory of all processes (PSS)": "400 MB",
+    "start to both listeners open": "2 s",
+}
+
+
+class Results:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, size, value, unit, **more):
+        self.rows.append({"name": name, "records": size, "value": round(value, 3), "unit": unit, "target": TARGETS[name], **more})
+        print(f"  {name} [{size:,}]: {value:,.1f} {unit}", {key: round(one, 2) for key, one in more.items()}, file=sys.stderr, flush=True)
+
+    def rate(self, name, size, rate, **more):
+        self.add(name, size, rate.per_second, "per second", p50_ms=rate.p50, p99_ms=rate.p99, failed=rate.failed, **more)
+
+
+def bench_dicom(results, folder, studies):
+    """Files of a simulated archive through the loader, and one study of 500 instances for the read."""
+    simulate(60, studies, 5, folder / "archive", instances="small")
+    environment = {"WEALD_MODE": "sample", "WEALD_STORE": f"sqlite:///{folder / 'dicom.db'}"}
+    services = services_from_settings(load_settings(env=environment))
+    save_configured(services)
+    began = time.perf_counter()
+    accepted = sum(
+        Loader(services, SYSTEM, f"{path.parent.name}-PACS").load([path]).accepted for path in sorted((folder / "archive").glob("*/dicom"))
+    )
+    results.add("DICOM instances from files, one process", accepted, accepted / (time.perf_counter() - began), "per second")
+    services.store.close()
+
+
+def large_study(services, instances=500):
+    """A study of 500 instances as DICOM JSON, loaded by the loader; its id."""
+    from mappers.dicom.dicom_json import facts_from_json  # noqa: PLC0415
+
+    from app.ingest import dicom  # noqa: PLC0415
+
+    uid = "2.25.500500500500"
+    context = services.sources.contexts()["RTK-PACS"]
+    text = lambda vr, value: {"vr": vr, "Value": [value]}  # noqa: E731
+    facts = [
+        facts_from_json({
+            "0020000D": text("UI", uid), "0020000E": text("UI", f"{uid}.{1 + n // 100}"), "00080018": text("UI", f"{uid}.{1 + n // 100}.{n}"),
+            "00080016": text("UI", "1.2.840.10008.5.1.4.1.1.2"), "00080060": text("CS", "CT"), "00200013": text("IS", n),
+            "00100020": text("LO", "BENCH500"), "00080020": text("DA", "20250101"), "00100010": {"vr": "PN", "Value": [{"Alphabetic": "BENCH^LARGE"}]},
+        }, context)
+        for n in range(instances)
+    ]  # fmt: skip
+    dicom.receive(services, facts, SYSTEM)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        return next(stored.id for stored in snapshot.history("ImagingStudy", limit=10_000) if uid.encode() in stored.body)
+
+
+def bench_match(results, size, services, count):
+    with services.store.snapshot(SYSTEM) as snapshot:
+        chance, times, scorer = random.Random(1), [], services.scorer
+        numbers = [chance.randrange(1, size + 1) for _ in range(count)]
+        for number, packed in snapshot.demographics(numbers).items():
+            _, record = unpacked_record(number, packed)
+            began = time.perf_counter()
+            found, _ = find_candidates(snapshot, record.demographics, scorer.model.population)
+            decide(record, [candidate for _, candidate in found.values()], scorer)
+            times.append(time.perf_counter() - began)
+    rate = load.rate_of(times, sum(times))
+    results.add("match one record (candidates, decide)", size, rate.p50, "ms (p50)", p99_ms=rate.p99)
+
+
+def bench_size(results, folder, size, quick):
+    world = build(folder / str(size), size)
+    results.add("create records over the feed's door (groups of 256)", size, world.created_per_second, "per second")
+    services = services_from_settings(load_settings(env=world.environment))
+    simulate(40, 120, 6, world.folder / "archive", instances="small")
+    for path in sorted((world.folder / "archive").glob("*/dicom")):
+        Loader(services, SYSTEM, f"{path.parent.name}-PACS").load([path])
+    study = large_study(services)
+    bench_match(results, world.records, services, 200 if quick else 2000)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        ids = [key for key, _ in snapshot.scan(RECORD, limit=5000)]
+        studied = [json.loads(one.body)["subject"]["identifier"] for one in snapshot.history("ImagingStudy", limit=200)]
+    services.store.close()
+    seconds = 1 if quick else 6
+    with load.server(world.environment) as server:
+        results.add("start to both listeners open", size, server.started_in, "s")
+        base = world.folder
+        results.rate("read a Patient, 16 connections", size, load.http_rate(server.http, [f"/fhir/Patient/{id}" for id in ids], base, seconds=seconds))
+        results.rate("read a 500-instance ImagingStudy", size, load.http_rate(server.http, [f"/fhir/ImagingStudy/{study}"], base, seconds=seconds))
+        searches = [f"/fhir/ImagingStudy?patient.identifier={one['system']}%7C{one['value']}&_summary=true" for one in studied if "system" in one]
+        results.rate("person's studies by identifier, _summary=true", size, load.http_rate(server.http, searches, base, seconds=seconds))
+        bench_mllp(results, world, server, quick)
+        results.add("memory of all processes (PSS)", size, server.memory(), "MB")
+
+
+def bench_mllp(results, world, server, quick):
+    for connections, count in ((1, 200 if quick else 1500), (16, 400 if quick else 12_000)):
+        name = f"ADT over MLLP, {connections} connection{'s' if connections > 1 else ''}, 1 in 10 changing"
+        messages = traffic(world, count, f"B{connections}-")
+        before, began = server.cpu(), time.perf_counter()
+        answers = list(send("127.0.0.1", server.mllp, messages, connections=connections))
+        elapsed = time.perf_counter() - began
+        failed = sum(b"MSA|AA" not in one.acknowledgement for one in answers)
+        rate = load.rate_of([one.seconds for one in answers], elapsed, failed)
+        results.rate(name, world.records, rate, cpu_share=(server.cpu() - before) / elapsed)
+
+
+def show(rows):
+    table = Table("what", "records", "figure", "p50 / p99 ms", "target", title="Weald benchmarks")
+    for row in rows:
+        percentiles = f"{row.get('p50_ms', '')} / {row.get('p99_ms', '')}".strip(" /")
+        table.add_row(row["name"], f"{row['records']:,}", f"{row['value']:,.1f} {row['unit']}", percentiles, row["target"])
+    Console(width=150).print(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--json", type=Path, default=Path("var/bench.json"))
+    options = parser.parse_args()
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="weald-bench-") as folder:
+        bench_dicom(results, Path(folder), 40 if options.quick else 1500)
+        for size in [400] if options.quick else [int(one) for one in options.sizes.split(",")]:
+            bench_size(results, Path(folder), size, options.quick)
+    show(results.rows)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps({"machine": platform.platform(), "python": platform.python_version(), "rows": results.rows}, indent=1) + "\n")
+    failed = [row["name"] for row in results.rows if row.get("failed")]
+    sys.exit(f"requests failed: {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
