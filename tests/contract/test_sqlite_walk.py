@@ -13,9 +13,10 @@ from tests.contract.engines import open_sqlite
 from tests.contract.test_search import World
 
 
-@pytest.fixture
-def walking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is few, three rows are a batch, and two of one value are very many."""
+@pytest.fixture(params=[-1, 1_000], ids=["all-broad", "none-broad"])
+def walking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is few, three rows are a batch, and two of one value are very many; criteria are put late or early."""
+    monkeypatch.setattr(search, "BROAD", request.param)
     monkeypatch.setattr(search, "FEW", -1)
     monkeypatch.setattr(search, "SOME", -1)
     monkeypatch.setattr(walk, "_BATCH", 3)

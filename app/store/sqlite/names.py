@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from app.search.criteria import MAX_TIME
+
 TOKEN: Final = 1
 STRING: Final = 2
 EXACT: Final = 3
@@ -15,6 +17,8 @@ DATE: Final = 7
 
 Slot = tuple[str, str, int, str, str]
 """Resource type, parameter, kind of value, and its two qualifiers."""
+Span = tuple[int, int]
+"""The longest range a slot of dates ever held, and whether a resource ever had several there."""
 
 _MOST_KEPT = 100_000
 
@@ -45,6 +49,7 @@ class Names:
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
         self.slots: dict[Slot, int] = {}
+        self.spans: dict[int, Span] = {}
 
     def name(self, connection: sqlite3.Connection, text: str) -> int | None:
         """The number of a name, None where the store has never seen it."""
@@ -65,12 +70,13 @@ class Names:
                 number = self.slots[slot] = row[0]
         return number
 
-    def learn(self, names: dict[str, int], slots: dict[Slot, int]) -> None:
+    def learn(self, names: dict[str, int], slots: dict[Slot, int], spans: dict[int, Span]) -> None:
         """Take over what a commit has added."""
         if len(self.slots) > _MOST_KEPT:
             self.slots = {}
         self.names.update(names)
         self.slots.update(slots)
+        self.spans.update(spans)
 
 
 class NewNames(Names):
@@ -104,11 +110,22 @@ class NewNames(Names):
             self.slots[slot] = number
         return number
 
+    def widen(self, connection: sqlite3.Connection, slot: int, longest: int, several: int) -> None:
+        """See to it that the slot of dates tells of ranges so long, and of several in one resource."""
+        known = self.spans.get(slot) or self._committed.spans.get(slot, (0, 0))
+        longest = min(longest, MAX_TIME)
+        if longest > known[0] or several > known[1]:
+            self.spans[slot] = connection.execute(
+                "UPDATE slot SET longest = max(longest, ?), several = max(several, ?) WHERE id = ? RETURNING longest, several",
+                (longest, several, slot),
+            ).fetchone()
+
     def forget(self) -> None:
         """Drop what this transaction made or read: it may be rolled back."""
         self.names.clear()
         self.slots.clear()
+        self.spans.clear()
 
     def commit(self) -> None:
         """Hand over to the committed numbers."""
-        self._committed.learn(self.names, self.slots)
+        self._committed.learn(self.names, self.slots, self.spans)

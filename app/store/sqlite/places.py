@@ -32,11 +32,15 @@ Leaf = TokenIs | TypedIdentifier | TextStarts | StringStarts | StringIs | String
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Index rows of ``table`` that meet ``where``; ``seeks``: with a rid added, one row is found without a scan."""
+    """Index rows of ``table`` that meet ``where``.
+
+    ``seeks``: with a rid added, a row is found without a scan. ``once``: no resource has two of the rows.
+    """
 
     table: str
     where: Sql
     seeks: bool
+    once: bool = False
 
 
 def places(view: View, leaf: Leaf) -> tuple[Place, ...]:
@@ -79,7 +83,7 @@ def _equal(slot: int | None, values: tuple[str, ...]) -> tuple[Place, ...]:
     if slot is None or not values:
         return ()
     test = "e.value = ?" if len(values) == 1 else f"e.value IN ({marks(values)})"
-    return (Place("entry", Sql(f"e.slot = ? AND {test}", (slot, *values)), seeks=True),)
+    return (Place("entry", Sql(f"e.slot = ? AND {test}", (slot, *values)), seeks=True, once=len(values) == 1),)
 
 
 def _starts(slot: int | None, value: str) -> tuple[Place, ...]:
@@ -89,21 +93,25 @@ def _starts(slot: int | None, value: str) -> tuple[Place, ...]:
 
 
 def _date(slot: int | None, prefix: str, low: int, high: int) -> Iterable[Place]:
-    """FHIR R4 search.html#prefix: the asked range [low, high) against the rows' [e.low, e.high)."""
-    if slot is None:
-        return
+    if slot is not None:
+        for test in date_tests(prefix, low, high):
+            yield Place("date", Sql(f"e.slot = ? AND {test.text}", (slot, *test.given)), seeks=True)
+
+
+def date_tests(prefix: str, low: int, high: int, row: str = "e") -> Iterable[Sql]:
+    """FHIR R4 search.html#prefix: the asked range [low, high) against a row's, as tests of which one must hold."""
     if prefix in ("eq", "ge", "le"):
-        yield Place("date", Sql("e.slot = ? AND e.low >= ? AND e.low <= ? AND e.high <= ?", (slot, low, high, high)), seeks=False)
+        yield Sql(f"{row}.low >= ? AND {row}.low <= ? AND {row}.high <= ?", (low, high, high))
     if prefix in ("gt", "ge"):
-        yield Place("date", Sql("e.slot = ? AND e.high > ?", (slot, high)), seeks=False)
+        yield Sql(f"{row}.high > ?", (high,))
     if prefix in ("lt", "le"):
-        yield Place("date", Sql("e.slot = ? AND e.low < ?", (slot, low)), seeks=False)
+        yield Sql(f"{row}.low < ?", (low,))
     if prefix == "sa":
-        yield Place("date", Sql("e.slot = ? AND e.low >= ?", (slot, high)), seeks=False)
+        yield Sql(f"{row}.low >= ?", (high,))
     if prefix == "eb":
-        yield Place("date", Sql("e.slot = ? AND e.high <= ?", (slot, low)), seeks=False)
+        yield Sql(f"{row}.high <= ?", (low,))
     if prefix == "overlaps":
-        yield Place("date", Sql("e.slot = ? AND e.low < ? AND e.high > ?", (slot, high, low)), seeks=False)
+        yield Sql(f"{row}.low < ? AND {row}.high > ?", (high, low))
 
 
 def plain(criterion: Criterion) -> Criterion:

@@ -18,7 +18,7 @@ import orjson
 from app.search.criteria import Entries
 from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
 
-LOWEST, HIGHEST, IS_EXACT = 1, 2, 4
+LOWEST, HIGHEST, IS_EXACT, ONLY = 1, 2, 4, 8
 LAST_UPDATED = "_lastUpdated"
 
 Value = tuple[int, str, int]
@@ -86,7 +86,7 @@ def _params(*kinds: Sequence[tuple[Any, ...]]) -> set[str]:
 def last_updated_rows(now: str, slot: MakeSlot) -> frozenset[Date]:
     """The one date row that the store itself adds."""
     low = microseconds(now)
-    return frozenset({(slot(DATE, LAST_UPDATED, "", ""), low, low + _MILLISECOND, LOWEST | HIGHEST)})
+    return frozenset({(slot(DATE, LAST_UPDATED, "", ""), low, low + _MILLISECOND, LOWEST | HIGHEST | ONLY)})
 
 
 def _marked(values: Sequence[tuple[str, int, str, int]]) -> list[Value]:
@@ -116,9 +116,10 @@ def _joined(values: Iterable[Value]) -> Iterable[Value]:
 def _dates(dates: Sequence[tuple[str, int, int]], slot: MakeSlot) -> Iterable[Date]:
     low = {param: at for param, at, _ in sorted(dates, key=lambda date: -date[1])}
     high = {param: at for param, _, at in sorted(dates, key=lambda date: date[2])}
+    sizes = Counter(param for param, _, _ in dates)
     for param, start, end in dates:
         if param != LAST_UPDATED:
-            mark = (LOWEST if low[param] == start else 0) | (HIGHEST if high[param] == end else 0)
+            mark = (LOWEST if low[param] == start else 0) | (HIGHEST if high[param] == end else 0) | (ONLY if sizes[param] == 1 else 0)
             yield slot(DATE, param, "", ""), start, end, mark
 
 

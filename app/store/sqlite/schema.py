@@ -2,9 +2,9 @@
 
 ``name`` numbers the names of types, parameters, kinds and their indexes. A ``slot`` is what an index row
 stands under: a parameter, the kind of value, and what qualifies it (a token's system, an Identifier's
-type). Index rows carry the commit numbers [start, stop) they are valid in; ``stop`` is null while open.
+type); of dates it also tells the longest range ever held, and whether a resource ever had several. Index rows carry the commit numbers [start, stop) they are valid in; ``stop`` is null while open.
 ``mark`` bits: 1 lowest and 2 highest value of the parameter in the resource, 4 the string is its own
-exact form.
+exact form, 8 the only date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
         """CREATE TABLE slot (
             id INTEGER PRIMARY KEY, param INTEGER NOT NULL, kind INTEGER NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL,
-            UNIQUE (param, kind, a, b))""",
+            longest INTEGER NOT NULL DEFAULT 0, several INTEGER NOT NULL DEFAULT 0, UNIQUE (param, kind, a, b))""",
         "CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -47,6 +47,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             slot INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, rid INTEGER NOT NULL, start INTEGER NOT NULL,
             stop INTEGER, mark INTEGER NOT NULL, PRIMARY KEY (slot, low, high, rid, start)) WITHOUT ROWID""",
         "CREATE INDEX date_high ON date (slot, high, low, rid, start, stop, mark)",
+        "CREATE INDEX date_rid ON date (rid, slot, low, high, start, stop)",
         "CREATE INDEX date_ended ON date (stop) WHERE stop IS NOT NULL",
         """CREATE TABLE document (
             number INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, indexes BLOB NOT NULL,

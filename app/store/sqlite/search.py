@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import orjson
 
 from app.errors import PageExpired, PageForged
 from app.principal import Principal
-from app.search.criteria import AllOf, Criterion, Query
+from app.search.criteria import AllOf, Criterion, DateIs, Not, Query
 from app.store.contract import Hits, StoredResource
 from app.store.sqlite.bodies import CURRENT, ResourceRow, stored_resource
 from app.store.sqlite.names import Names, type_name
 from app.store.sqlite.places import Place, condition, driver, is_exact, plain, seeks, select
 from app.store.sqlite.residual import Candidate, SortValue, in_order, is_beyond, order_of, test_of
 from app.store.sqlite.view import TRUE, Sql, View, joined, union
-from app.store.sqlite.walk import Walk
+from app.store.sqlite.walk import Walk, bound_by
 
-FEW = 2_000
+FEW = 1_000
 """Up to so many matches are read whole before anything is counted."""
-SOME = 20_000
+SOME = 5_000
 """Up to so many are still read whole, rather than walk an index that may have to be read to its end."""
+BROAD = 20_000
+"""A criterion with more matches than this is not made a set of, but put to each resource that the walk reads."""
 
 _CANDIDATE = "r.rid, r.id, r.start, r.deleted, r.custodian, r.rows"
 _PAST_CANDIDATE = "SELECT p.start, p.deleted, p.rows, p.more_rows FROM past p WHERE p.rid = ? AND p.start <= ? AND p.stop > ?"
@@ -152,8 +154,29 @@ class Search:
         return self._page(list(islice(found, self._query.count + 1)), total)
 
     def _walk(self) -> Walk:
-        tests = [condition(self._view, one) for one in self._criteria]
-        return Walk(self._view, self._orders, tests, self._load)
+        """The walk by the sort keys; criteria on the first key's own dates also bound it."""
+        view, broad = self._view, [one for one in self._criteria if self._is_broad(one)]
+        tests, first, last = [], [], [test_of(view, one) for one in broad]
+        for one in self._criteria:
+            if one not in broad:
+                tests.append(condition(view, one))
+                first.append(self._bound(one) or tests[-1])
+
+        def load(rids: Sequence[int]) -> list[Candidate]:
+            return [candidate for candidate in self._load(rids) if all(test(candidate) for test in last)]
+
+        return Walk(view, self._orders, tests, load, first)
+
+    def _bound(self, criterion: Criterion) -> Sql | None:
+        if self._orders and isinstance(criterion, DateIs) and criterion.param == self._orders[0].key.param:
+            return bound_by(self._view, criterion, descending=self._orders[0].key.descending)
+        return None
+
+    def _is_broad(self, criterion: Criterion) -> bool:
+        if seeks(self._view, criterion):
+            return False
+        places = driver(self._view, criterion)
+        return places is None or self._size(places, BROAD + 1) > BROAD
 
     def _load(self, rids: Sequence[int]) -> list[Candidate]:
         rows = self._view.connection.execute(
@@ -171,9 +194,12 @@ class Search:
         view = self._view
         if not self._criteria and view.sees_all:
             return Sql("SELECT value FROM counter WHERE name = ?", (type_name(view.type),))
-        driven = self._drivers()
-        if driven:
+        if driven := self._drivers():
             return self._counted_from(driven)
+        if view.sees_all and len(self._criteria) == 1 and isinstance(self._criteria[0], Not) and is_exact(self._criteria[0].criterion):
+            others = replace(self._query, criterion=self._criteria[0].criterion)
+            without = Search(view.connection, view.names, view.principal, self._commit, others)._counted()  # noqa: SLF001 - of this class
+            return Sql(f"SELECT value - ({without.text}) FROM counter WHERE name = ?", (*without.given, type_name(view.type)))
         valid, lives = view.valid("x"), [] if view.sees_all else [view.lives("x.rid")]
         tests = joined("AND", [*lives, *(condition(view, one) for one in self._criteria)], TRUE)
         return Sql(
@@ -191,7 +217,8 @@ class Search:
         known = view.sees_all and all(place.table != "resource" for place in best.places)
         lives = [] if known else [view.lives("x.rid")]
         tests = joined("AND", [*lives, *(condition(view, one) for one in best.others)], TRUE)
-        return Sql(f"SELECT count(*) FROM (SELECT DISTINCT rid FROM ({picked.text})) x WHERE {tests.text}", picked.given + tests.given)
+        distinct = "" if len(best.places) == 1 and best.places[0].once else "DISTINCT"
+        return Sql(f"SELECT count(*) FROM (SELECT {distinct} rid FROM ({picked.text})) x WHERE {tests.text}", picked.given + tests.given)
 
     # the page
 

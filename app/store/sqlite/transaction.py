@@ -24,7 +24,19 @@ from app.store.content import Content
 from app.store.contract import Change, Failed, Kind, StoredResource
 from app.store.sqlite.bodies import CURRENT, deflate, stored_resource
 from app.store.sqlite.names import NewNames, index_name, kind_name, param_name, type_name
-from app.store.sqlite.rows import Date, MakeSlot, Packed, Rows, Value, has_entry, has_sort_value, last_updated_rows, pack, rows_from_entries
+from app.store.sqlite.rows import (
+    ONLY,
+    Date,
+    MakeSlot,
+    Packed,
+    Rows,
+    Value,
+    has_entry,
+    has_sort_value,
+    last_updated_rows,
+    pack,
+    rows_from_entries,
+)
 from app.store.sqlite.snapshot import SqliteSnapshot
 
 T = TypeVar("T")
@@ -334,6 +346,8 @@ class SqliteTransaction(SqliteSnapshot):
         run, commit = self._connection.executemany, self.commit
         run(_OPEN_ENTRY, [(slot, value, mark, rid, commit) for slot, value, mark in new_values])
         run(_OPEN_DATE, [(*row, rid, commit) for row in new_dates])
+        for slot, low, high, mark in new_dates:
+            self._new_names.widen(self._connection, slot, high - low, mark & ONLY == 0)
         self._indexed.add(rid)
 
     def _close(self, rid: int, values: Iterable[Value], dates: Iterable[Date]) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.store.sqlite.places import unsorted
+from app.search.criteria import MAX_TIME, DateIs
+from app.store.sqlite.names import DATE
+from app.store.sqlite.places import date_tests, unsorted
 from app.store.sqlite.residual import Candidate, Order, SortValue, in_order, is_beyond
-from app.store.sqlite.view import TRUE, Sql, View, joined, marks
+from app.store.sqlite.view import FALSE, TRUE, Sql, View, joined, marks
 
 _BATCH = 64
 _MANY_EQUAL = 4_000
@@ -29,6 +31,8 @@ class Walk:
     orders: Sequence[Order]
     tests: Sequence[Sql]
     load: Load
+    first: Sequence[Sql]
+    """The tests again, as put to the rows ``x`` of the first key's index."""
     done: Sequence[Order] = ()
     """Keys before ``orders`` whose values are fixed by the tests."""
 
@@ -46,7 +50,7 @@ class Walk:
 
     def _then(self, test: Sql) -> Walk:
         """The walk of those that meet ``test``, by the keys after the first."""
-        return Walk(self.view, self.orders[1:], (*self.tests, test), self.load, (*self.done, self.orders[0]))
+        return Walk(self.view, self.orders[1:], (*self.tests, test), self.load, (*self.tests, test), (*self.done, self.orders[0]))
 
     def _by_value(self, after: After | None, held: SortValue) -> Iterator[Candidate]:
         """Those that have a value, from ``held`` on; values that very many share are walked apart."""
@@ -69,7 +73,7 @@ class Walk:
         batch: list[int] = []
         group: list[int] = []
         value: SortValue = None
-        for next_value, rid in self.view.rows(source.select(self.view, self.tests, start, inclusive=inclusive)):
+        for next_value, rid in self.view.rows(source.select(self.view, self.first, start, inclusive=inclusive)):
             if next_value != value:
                 batch += group
                 group, value = [], next_value
@@ -110,7 +114,7 @@ class Walk:
             yield self._ids("")
             return
         if source := Source.of(self.view, self.orders[0]):
-            yield source.select(self.view, self.tests, None, inclusive=True)
+            yield source.select(self.view, self.first, None, inclusive=True)
         if self.orders[0].key.param not in ("_commit", "_id"):
             yield from self._then(unsorted(self.view, self.orders[0].key.param)).statements()
 
@@ -170,3 +174,42 @@ class Source:
             table = self.table.partition(" ")[0]
             text = f"x.rid IN (SELECT e.rid FROM {table} e WHERE {where} AND e.{self.column} = ? AND {valid.text})"
         return Sql(text, (*self.where.given, value, *valid.given))
+
+
+def bound_by(view: View, asked: DateIs, *, descending: bool) -> Sql | None:
+    """The criterion as a test of the date row ``x`` being walked, with a bound on the walk; None where a resource may have others."""
+    slot = view.slot(DATE, asked.param)
+    if slot is None:
+        return None
+    longest, several = view.connection.execute("SELECT longest, several FROM slot WHERE id = ?", (slot,)).fetchone()
+    if several:
+        return None
+    bounds = _bounds_on_high(asked, longest) if descending else _bounds_on_low(asked, longest)
+    column = "high" if descending else "low"
+    sides = [Sql(f"x.{column} {sign} ?", (at,)) for sign, at in bounds if abs(at) < MAX_TIME]
+    return joined("AND", [*sides, joined("OR", list(date_tests(asked.prefix, asked.low, asked.high, "x")), FALSE)], TRUE)
+
+
+def _bounds_on_high(asked: DateIs, longest: int) -> list[tuple[str, int]]:
+    """Where the end of a range that meets the criterion can lie, no range being longer than ``longest``."""
+    low, high, reach = asked.low, asked.high, min(MAX_TIME, longest)
+    return {
+        "eq": [(">", low), ("<=", high)], "gt": [(">", high)], "ge": [(">", low)], "lt": [("<", _plus(low, reach))],
+        "le": [("<=", max(high, _plus(low, reach)))], "sa": [(">", high)], "eb": [("<=", low)],
+        "overlaps": [(">", low), ("<", _plus(high, reach))],
+    }[asked.prefix]  # fmt: skip
+
+
+def _bounds_on_low(asked: DateIs, longest: int) -> list[tuple[str, int]]:
+    """Where the start of such a range can lie."""
+    low, high, reach = asked.low, asked.high, -MAX_TIME if longest >= MAX_TIME else -longest
+    return {
+        "eq": [(">=", low), ("<", high)], "gt": [(">", _plus(high, reach))], "ge": [(">=", min(low, _plus(high, reach)))],
+        "lt": [("<", low)], "le": [("<", high)], "sa": [(">=", high)], "eb": [("<", low)],
+        "overlaps": [("<", high), (">", _plus(low, reach))],
+    }[asked.prefix]  # fmt: skip
+
+
+def _plus(time: int, reach: int) -> int:
+    """The sum; MAX_TIME or -MAX_TIME, which is no bound, where there is no end to it."""
+    return reach if abs(reach) >= MAX_TIME else max(-MAX_TIME, min(MAX_TIME, time + reach))
