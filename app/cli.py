@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.errors import SettingsError, StoreUnavailable
+from app.errors import WealdError
 
 if TYPE_CHECKING:
     from app.ingest.load import Report
@@ -19,7 +19,28 @@ REJECTED = 3
 """Exit code where some of what was given was rejected."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+ELSEWHERE = ("review", "explain", "evaluate", "dead-letters")
+"""Commands of ``app.cli_stewards``, imported when asked for, so that the others start fast."""
+
+
+class Commands(click.Group):
+    """The commands of this module and those that are elsewhere."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        from app import cli_stewards
+
+        found: click.Command = getattr(cli_stewards, cmd_name.replace("-", "_"))
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), envvar="WEALD_CONFIG", help="The settings file (WEALD_CONFIG).")
 @click.version_option(package_name="weald")
 @click.pass_context
@@ -131,6 +152,6 @@ def main() -> None:
     """Run the command; a refusal is a sentence on standard error and exit code 2."""
     try:
         weald()
-    except (SettingsError, StoreUnavailable) as error:
+    except WealdError as error:
         click.echo(f"weald: {error.text}", err=True)
         sys.exit(2)

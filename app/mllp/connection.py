@@ -87,11 +87,11 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.resume(PAUSED_WRITING)
 
-    def answer(self, answers: Sequence[bytes | None]) -> bool:
-        """Send answers in order; at a withheld one send what is before it and close, which is told by False."""
+    def answer(self, answers: Sequence[bytes | None]) -> None:
+        """Send answers in order; at a withheld one send what is before it and close."""
         self.unanswered -= len(answers)
         if self._closing or self._transport is None:
-            return True
+            return
         withheld = None in answers
         due = answers[: answers.index(None)] if withheld else answers
         self._transport.write(b"".join([framed(one) for one in due if one]))
@@ -99,7 +99,6 @@ class Connection(asyncio.Protocol):
             self.close()
         elif self.unanswered < self._server.settings.unanswered:
             self.resume(PAUSED_UNANSWERED)
-        return not withheld
 
     def pause(self, reason: int) -> None:
         """Stop reading, for a reason that ``resume`` takes away."""

@@ -52,6 +52,7 @@ class Grouper(Generic[T]):
         self._condition = threading.Condition()
         self._wake_at = 1
         self._stopping = False
+        self._refused: set[T] = set()
         self._expected = 0
         self._took = 0.0
         self._thread = threading.Thread(target=self._run, name="mllp-ingest", daemon=True)
@@ -72,23 +73,30 @@ class Grouper(Generic[T]):
             self._stopping = True
             self._condition.notify()
 
-    def discard(self, owner: T) -> list[Frame]:
-        """Forget the frames of ``owner`` that are in no group yet; returns them."""
-        with self._condition:
-            dropped = [one.frame for one in self._waiting if one.owner is owner]
-            kept = [one for one in self._waiting if one.owner is not owner]
-            self._waiting.clear()
-            self._waiting.extend(kept)
-        return dropped
+    def forget(self, owner: T) -> None:
+        """An owner is gone for good: nothing more will come of it."""
+        self._refused.discard(owner)
 
     def _run(self) -> None:
         while group := self._next():
             began = time.monotonic()
-            answers = self._answers([one.frame for one in group])
+            answers = self._answered(group)
             self._took = time.monotonic() - began
             self._expected = min(len({id(one.owner) for one in group}), self._group_max)
             self._deliver(group, answers)
         self._ended()
+
+    def _answered(self, group: Sequence[Waiting[T]]) -> Answers:
+        """The answers of a group. What comes behind a withheld answer is withheld too, and not begun: the sender sends it again after it."""
+        if not self._refused:
+            answers = self._answers([one.frame for one in group])
+        else:
+            begun = [one.frame for one in group if one.owner not in self._refused]
+            found = iter(self._answers(begun) if begun else ())
+            answers = [None if one.owner in self._refused else next(found) for one in group]
+        if None in answers:
+            self._refused.update(one.owner for one, answer in zip(group, answers, strict=True) if answer is None)
+        return answers
 
     def _next(self) -> list[Waiting[T]]:
         """The next group; empty when stopping."""

@@ -108,6 +108,7 @@ class MllpServer:
 
     def left(self, connection: Connection) -> None:
         """A connection is closed; its frames that are in no commit yet are applied all the same, since they arrived whole."""
+        self._grouper.forget(connection)
         self.connections.discard(connection)
         self.counters.connections = len(self.connections)
         self.counters.skipped += connection.decoder.skipped
@@ -173,10 +174,12 @@ class MllpServer:
     # What the grouper tells, in its own thread.
 
     def _deliver_soon(self, group: Sequence[Waiting[Connection]], answers: Answers) -> None:
-        self._loop.call_soon_threadsafe(self._deliver, group, answers)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the drain did not wait for this commit
+            self._loop.call_soon_threadsafe(self._deliver, group, answers)
 
     def _ended_soon(self) -> None:
-        self._loop.call_soon_threadsafe(self._ended.set)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended.set)
 
     def _deliver(self, group: Sequence[Waiting[Connection]], answers: Answers) -> None:
         """Send the answers of a group, those of one connection in one write."""
@@ -189,8 +192,7 @@ class MllpServer:
             outgoing.setdefault(one.owner, []).append(answer)
             self._count(answer, now - one.since)
         for connection, its in outgoing.items():
-            if not connection.answer(its):
-                self._forget(connection)
+            connection.answer(its)
         if self._full and self._queued <= self.settings.queue // 2 and self.counters.buffered < self.settings.buffer_size // 2:
             self._full = False
             for waiting in self.connections:
@@ -203,12 +205,6 @@ class MllpServer:
             self.counters.answered(seconds)
         else:
             self.counters.unwanted += 1
-
-    def _forget(self, connection: Connection) -> None:
-        """After a withheld answer: leave the frames behind it that are in no commit yet, since the sender sends them again after it."""
-        frames = self._grouper.discard(connection)
-        self._queued -= len(frames)
-        self.counters.buffered -= sum(map(len, frames))
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext | None:

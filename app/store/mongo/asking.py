@@ -29,7 +29,7 @@ from app.search.criteria import (
     TypedIdentifier,
 )  # fmt: skip
 from app.store.mongo import schema
-from app.store.mongo.entries import CODE, CODED, EXACT, PRESENT, SPREAD, STRING, TEXT, TYPED, spread_term, term
+from app.store.mongo.entries import CODE, CODED, EXACT, PRESENT, SPREAD, STRING, TEXT, TOKENED, TYPED, spread_term, term
 from app.store.mongo.values import OPEN, SEPARATOR, Raw, resource_key
 
 NOTHING: Final[Raw] = {"key": {"$in": []}}
@@ -115,7 +115,7 @@ class Asker:
     def _token(self, asked: TokenIs) -> Raw:
         match asked.system, asked.code:
             case None, None:
-                return {"tokens": self._term(asked.param, PRESENT)}
+                return {"tokens": self._term(asked.param, TOKENED)}
             case None, str(code):
                 return {"tokens": self._term(asked.param, CODE, code)}
             case str(system), None:
@@ -126,7 +126,7 @@ class Asker:
     def _spread(self, asked: TokenIs) -> Raw:
         match asked.system, asked.code:
             case None, None:
-                return {"tokens": self._term(asked.param, PRESENT)}
+                return {"tokens": self._term(asked.param, TOKENED)}
             case None, str(code):
                 condition: Any = between(self._term(asked.param, CODE, code) + SEPARATOR)
             case str(system), None:

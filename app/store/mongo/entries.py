@@ -14,9 +14,9 @@ from app.search.criteria import Entries
 from app.store.contract import StoredResource
 from app.store.mongo.values import NOBODY, SEPARATOR, Raw, microseconds, resource_key
 
-CODED, CODE, TYPED, EXACT, PRESENT, STRING, TEXT = "s", "c", "y", "x", "p", "w", "t"
+CODED, CODE, TYPED, EXACT, PRESENT, TOKENED, STRING, TEXT = "s", "c", "y", "x", "p", "k", "w", "t"
 """Marks: a code with its system, a code of any system, an Identifier of a type, an exact string, an element present,
-a normalised string, a display or text."""
+a token present, a normalised string, a display or text."""
 
 LAST_UPDATED: Final = "_lastUpdated"
 SPREAD: Final = frozenset({("ImagingStudy", "instance")})
@@ -81,6 +81,8 @@ def _other_terms(type: str, entries: Entries) -> Iterable[str]:
         yield term(type, param, TYPED, type_system, type_code, value)
     for param, _, exact in entries.strings:
         yield term(type, param, EXACT, exact)
+    for param in {token[0] for token in entries.tokens}:
+        yield term(type, param, TOKENED)
     for param in _params(entries):
         yield term(type, param, PRESENT)
 

@@ -14,7 +14,7 @@ from app.store.mongo.entries import SPREAD
 from app.store.mongo.reader import Reader
 from app.store.mongo.transaction import Known, number_id
 from app.store.mongo.unit import Kept, Layer, Saved
-from app.store.mongo.values import NOBODY, OPEN, Raw, pack_numbers, put_bytes, resource_document
+from app.store.mongo.values import GONE, NOBODY, OPEN, Raw, pack_numbers, put_bytes, resource_document
 
 Write: TypeAlias = InsertOne[Raw] | ReplaceOne[Raw] | UpdateOne | UpdateMany | DeleteOne
 
@@ -30,6 +30,7 @@ class Flush:
         self._known = known
         self._layer = layer
         self._batches: dict[str, tuple[Collection[Raw], list[Write]]] = {}
+        self._keepers: list[tuple[Collection[Raw], str, str]] = []
 
     def write(self) -> None:
         """Send everything; the transaction is left open."""
@@ -43,6 +44,8 @@ class Flush:
         for collection, writes in self._batches.values():
             if writes:
                 collection.bulk_write(writes, ordered=False, session=self._reader.session)
+        for collection, key, keeper in self._keepers:
+            collection.update_many({"key": key}, {"$set": {"keeper": keeper}}, session=self._reader.session)
 
     def _add(self, collection: Collection[Raw], *writes: Write) -> None:
         self._batches.setdefault(collection.name, (collection, []))[1].extend(writes)
@@ -128,13 +131,17 @@ class Flush:
             self._add(collections.search, UpdateOne({"_id": f"{key}/{held['entered']}"}, {"$set": {"stop": Int64(versions[0].start)}}))
         if last.entries is not None:
             self._add(collections.search, InsertOne({**last.entries.document, "stop": _OPEN}))
-        if held is not None and held["keeper"] != (last.resource.custodian or NOBODY):
-            self._move(key, last.resource.custodian or NOBODY)
+        if held is not None:
+            self._keeper(key, held, last)
 
-    def _move(self, key: str, keeper: str) -> None:
-        """Another custodian keeps the resource: its history and its older entries are seen as it is."""
-        for collection in (self._reader.collections.version, self._reader.collections.search):
-            collection.update_many({"key": key}, {"$set": {"keeper": keeper}}, session=self._reader.session)
+    def _keeper(self, key: str, held: Raw, last: Saved) -> None:
+        """History and earlier entries are seen by whoever may see the resource now, the entries of a deleted one by nobody."""
+        keeper = last.resource.custodian or NOBODY
+        if held["keeper"] != keeper:
+            self._keepers.append((self._reader.collections.version, key, keeper))
+        found_by = GONE if last.resource.deleted else keeper
+        if found_by != (GONE if held["deleted"] else held["keeper"]):
+            self._keepers.append((self._reader.collections.search, key, found_by))
 
     def _spread(self) -> None:
         """Open the spread values that are new, close those that are gone, and leave the rest."""

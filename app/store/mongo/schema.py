@@ -41,7 +41,7 @@ class _Kept(me.Document):  # type: ignore[misc]
 class _Version(me.Document):  # type: ignore[misc]
     """A version of a resource: ``type/id`` its key, the bytes that are served, and where it stands in history.
 
-    ``custodian`` is that of the version, ``keeper`` the resource's present one, which decides who may see it.
+    ``custodian`` is that of the version, ``keeper`` the resource's own now, which decides who may see it.
     """
 
     meta: ClassVar[dict[str, Any]] = {"abstract": True, "auto_create_index": False}

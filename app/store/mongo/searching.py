@@ -16,7 +16,7 @@ from app.store.contract import Hits, StoredResource
 from app.store.mongo.asking import Asker, combined, driving_index, narrows_to_type, valid
 from app.store.mongo.entries import Indexed
 from app.store.mongo.reader import Reader
-from app.store.mongo.values import NOBODY, Raw, stored_resource
+from app.store.mongo.values import GONE, NOBODY, Raw, stored_resource
 from app.store.mongo.weighing import Standing, Value, field_of, meets, place_of
 
 _MOST_SPREAD = 10_000
@@ -73,7 +73,13 @@ class Search:
         """The filter for all matches."""
         criterion = self._query.criterion
         type: Raw = {} if narrows_to_type(criterion) else {"type": self._query.type}
-        return combined([self._asker.clause(criterion), type, valid(self._at), visible(self._principal)])
+        return combined([self._asker.clause(criterion), type, valid(self._at), self._visible()])
+
+    def _visible(self) -> Raw:
+        """Who may see a resource now decides, also in a walk pinned in the past."""
+        if self._at is not None and self._principal.organisations is None:
+            return {"keeper": {"$ne": GONE}}
+        return visible(self._principal)
 
     def _hint(self) -> str | None:
         return driving_index(self._query.criterion, self._query.sort)
@@ -132,7 +138,7 @@ class Search:
     # the bytes
 
     def _resources(self, documents: Sequence[Raw]) -> Iterable[StoredResource]:
-        """The versions found; of a walk pinned in the past, without those since deleted or no longer visible."""
+        """The versions found."""
         own = {document["key"] for document in documents if document["key"] in self._pending.entries}
         current = self._bytes(self._reader.collections.resource, [d["key"] for d in documents if d["key"] not in own])
         gone = [d for d in documents if d["key"] in current and current[d["key"]]["version"] != d["version"]]
@@ -140,7 +146,8 @@ class Search:
         for document in documents:
             if document["key"] in own:
                 yield self._pending.stored(document["key"])
-            elif (held := current.get(document["key"])) and not held["deleted"] and self._principal.sees(held["keeper"] or None):
+            else:
+                held = current[document["key"]]
                 yield stored_resource(held if held["version"] == document["version"] else past[f"{held['key']}/{document['version']}"])
 
     def _bytes(self, collection: Collection[Raw], ids: Sequence[str]) -> dict[str, Raw]:
@@ -181,7 +188,7 @@ def _sorting(sort: Sequence[SortKey]) -> list[Raw]:
             order[name] = 1
         else:
             order[field_of(key)] = -1 if key.descending else 1
-    order["id"] = 1
+    order.setdefault("id", 1)
     return [*([{"$set": mended}] if mended else []), {"$sort": order}]
 
 

@@ -19,6 +19,8 @@ OPEN: Final = 2**62
 SEPARATOR: Final = "\x1f"
 NOBODY: Final = ""
 """Stored for a custodian of None, so that no query compares with null."""
+GONE: Final = "\0"
+"""Stored as the keeper of a deleted resource's earlier entries: a walk pinned before the deletion leaves it out."""
 
 _LONG = 2048
 _LEVEL = 3

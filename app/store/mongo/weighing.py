@@ -25,7 +25,7 @@ from app.search.criteria import (
     TokenIs,
     TypedIdentifier,
 )  # fmt: skip
-from app.store.mongo.entries import CODE, CODED, EXACT, PRESENT, STRING, TEXT, TYPED, Indexed, term
+from app.store.mongo.entries import CODE, CODED, EXACT, PRESENT, STRING, TEXT, TOKENED, TYPED, Indexed, term
 from app.store.mongo.values import SEPARATOR, Raw
 
 Value = str | int | None
@@ -66,7 +66,7 @@ def _token(found: Indexed, asked: TokenIs) -> bool:
     near, spread = found.document["tokens"], found.spread
     match asked.system, asked.code:
         case None, None:
-            return _term(found, asked.param, PRESENT) in near
+            return _term(found, asked.param, TOKENED) in near
         case None, str(code):
             start = _term(found, asked.param, CODE, code)
             return start in near or any(each.startswith(start + SEPARATOR) for each in spread)

@@ -1,0 +1,205 @@
+"""The commands of stewards and operators: ``weald review``, ``explain``, ``evaluate``, ``dead-letters``."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from app.errors import InvalidValue
+from app.ingest import stewardship
+from app.ingest.judging import Explanation, evaluate_store
+from app.ingest.judging import explain as explain_pair
+from app.principal import SYSTEM
+from app.services import Services, services_from_settings
+from app.settings import load_settings
+from app.store.contract import DEAD_LETTER
+from mappers.hl7v2.conformance import report
+
+
+def _services(config: Path | None) -> Services:
+    return services_from_settings(load_settings(config))
+
+
+@click.group()
+def review() -> None:
+    """Settle doubtful links, and undo wrong ones."""
+
+
+@review.command("list")
+@click.pass_obj
+def list_items(config: Path | None) -> None:
+    """List the open review items, oldest first."""
+    with _services(config).store.snapshot(SYSTEM) as snapshot:
+        items = stewardship.open_items(snapshot)
+    table = Table("item", "question", "weight", "records", title=f"{len(items)} open review items")
+    for item in items:
+        weight = item["evidence"].get("weight")
+        table.add_row(item["key"][:12], item["kind"], "" if weight is None else f"{weight:+.1f}", "\n".join(item["records"]))
+    Console().print(table)
+
+
+@review.command("show")
+@click.argument("item")
+@click.pass_obj
+def show_item(config: Path | None, item: str) -> None:
+    """Show one review item, and the explanation of its pair."""
+    services = _services(config)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        found = stewardship.open_item(snapshot, item)
+    click.echo(f"{found['kind']}: {found['reason']}\nopened {found['opened']} by {found['cause']}\nrecords {', '.join(found['records'])}")
+    if len(found["records"]) == 2:
+        _print(explain_pair(services, SYSTEM, *found["records"]))
+
+
+def _decided(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that every decision needs."""
+    for option in (
+        click.option("--why", required=True, help="The reason, kept with the decision."),
+        click.option("--who", required=True, envvar="USER", help="The steward; default: the user of this host."),
+    ):
+        command = option(command)
+    return command
+
+
+def _act(config: Path | None, who: str, why: str, action: str, *arguments: Any) -> None:
+    stewardship.act(_services(config), SYSTEM, who, why, action, *arguments)
+    click.echo(f"Done: {action}.")
+
+
+def _pair_command(name: str, help: str) -> None:
+    @review.command(name, help=help)
+    @click.argument("first")
+    @click.argument("second")
+    @_decided
+    @click.pass_obj
+    def command(config: Path | None, first: str, second: str, who: str, why: str) -> None:
+        _act(config, who, why, name, first, second)
+
+
+_pair_command("link", "State that two records (Patient id, or system|value) are one person.")
+_pair_command("unlink", "State that two records are not one person.")
+_pair_command("undo", "Take back what stewards said of two records.")
+_pair_command("merge", "Join two persons (golden Patient ids).")
+
+
+@review.command()
+@click.argument("person")
+@click.argument("records", nargs=-1, required=True)
+@_decided
+@click.pass_obj
+def split(config: Path | None, person: str, records: tuple[str, ...], who: str, why: str) -> None:
+    """Part RECORDS from the rest of PERSON."""
+    _act(config, who, why, "split", person, records)
+
+
+def _settle_command(name: str, outcome: str, help: str) -> None:
+    @review.command(name, help=help)
+    @click.argument("item")
+    @_decided
+    @click.pass_obj
+    def command(config: Path | None, item: str, who: str, why: str) -> None:
+        _act(config, who, why, "settle", item, outcome)
+
+
+_settle_command("confirm", "same", "Answer a review item: the records are one person.")
+_settle_command("reject", "different", "Answer a review item: the records are not one person.")
+_settle_command("cannot-tell", "cannot-tell", "Close a review item until there is new evidence.")
+_settle_command("bad-data", "bad-data", "Close a review item: the data are wrong.")
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.pass_obj
+def explain(config: Path | None, first: str, second: str, as_json: bool) -> None:
+    """Explain why two records (Patient id, or system|value) are linked or not: levels and weights, no values."""
+    found = explain_pair(_services(config), SYSTEM, first, second)
+    if as_json:
+        click.echo(orjson.dumps(_as_json(found), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found)
+
+
+def _as_json(found: Explanation) -> dict[str, Any]:
+    scored = found.scored
+    return {
+        "records": [found.a.id, found.b.id], "together": found.together, "weight": scored.weight, "p": scored.p, "grade": scored.grade,
+        "start": scored.start, "fields": [one._asdict() for one in scored.contributions], "rivals": [one._asdict() for one in scored.rivals],
+        "bound": scored.bound, "caps": [one._asdict() for one in scored.caps], "vetoes": list(scored.vetoes), "shared_keys": list(found.shared),
+        "edges": [{"kind": edge.kind, "by": edge.agent, "cause": edge.cause, "grade": edge.grade, "weight": edge.weight} for edge in found.edges],
+    }  # fmt: skip
+
+
+def _print(found: Explanation) -> None:
+    scored = found.scored
+    table = Table("", "level", "weight (bits)", title=f"weight {scored.weight:+.2f}, p {scored.p:.6f}: {scored.grade}")
+    table.add_row("start", "", f"{scored.start:+.2f}")
+    for one in scored.contributions:
+        table.add_row(one.field, str(one.level), f"{one.weight:+.2f}")
+    for rival in scored.rivals:
+        table.add_row(f"rival: {rival.rival}", "", f"{rival.weight:+.2f}")
+    if abs(scored.bound) > 0.005:
+        table.add_row("cut at the bounds", "", f"{scored.bound:+.2f}")
+    Console().print(table)
+    for cap in scored.caps:
+        click.echo(f"cap: {cap.rule}: at most {cap.grade}")
+    for veto in scored.vetoes:
+        click.echo(f"veto: {veto}")
+    for edge in found.edges:
+        click.echo(f"edge: {edge.kind} by {edge.agent} ({edge.cause})")
+    click.echo(f"blocking keys shared: {', '.join(found.shared) or 'none'}")
+    click.echo(f"They are {'one person' if found.together else 'not linked'} now.")
+
+
+@click.command()
+@click.option("--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="CSV id,cluster; id = system|value.")
+@click.pass_obj
+def evaluate(config: Path | None, truth: Path) -> None:
+    """Compare the persons in the store with a known truth."""
+    with truth.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if not {"id", "cluster"} <= set(rows.fieldnames or ()):
+            raise InvalidValue("The truth must be a CSV file with the columns id and cluster.")
+        clusters = {row["id"]: row["cluster"] for row in rows}
+    found = evaluate_store(_services(config), SYSTEM, clusters)
+    quality = found.quality
+    table = Table("measure", "value", title=f"{found.records:,} records of {len(clusters):,} ({found.absent} not in the store)")
+    for name, value in (
+        ("pairs: precision", quality.pairs.precision), ("pairs: recall (true links found)", quality.pairs.recall), ("pairs: F1", quality.pairs.f1),
+        ("B-cubed: precision", quality.b_cubed.precision), ("B-cubed: recall", quality.b_cubed.recall), ("B-cubed: F1", quality.b_cubed.f1),
+    ):  # fmt: skip
+        table.add_row(name, f"{value:.6f}")
+    table.add_row("persons that join several", str(quality.over_merged))
+    table.add_row("largest person (truth)", f"{quality.largest} ({quality.true_largest})")
+    Console().print(table)
+
+
+@click.command("dead-letters")
+@click.option("--show", "number", type=int, help="Explain one, with hl7apy's conformance report.")
+@click.pass_obj
+def dead_letters(config: Path | None, number: int | None) -> None:
+    """List what was refused and kept."""
+    with _services(config).store.snapshot(SYSTEM) as snapshot:
+        found = [body.partition(b"\n") for _, body in snapshot.find(DEAD_LETTER, "state", ["open"])]
+    letters = [(orjson.loads(head), raw) for head, _, raw in found]
+    if number is not None:
+        chosen = next(((head, raw) for head, raw in letters if head["number"] == number), None)
+        if chosen is None:
+            sys.exit(f"weald: there is no dead letter {number}.")
+        click.echo(f"{chosen[0]['reason']}")
+        for line in report(chosen[1]) if chosen[1].startswith(b"MSH") else ():
+            click.echo(f"  {line}")
+        return
+    table = Table("number", "source", "answer", "received", "reason", title=f"{len(letters)} dead letters")
+    for head, _ in letters:
+        table.add_row(str(head["number"]), head["source"], f"{head.get('answer', 'file')} {head.get('code', '')}", head["received"], head["reason"])
+    Console().print(table)

@@ -1,0 +1,86 @@
+"""Looking at links without changing any: why two records are (not) linked, and how the persons compare with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.errors import UnknownKey
+from app.ingest.edges import Edge, open_edges
+from app.ingest.evidence import record_facts
+from app.ingest.records import Record, get_record, get_records, identifier_keys, record_from_body
+from app.ingest.stewardship import find_record
+from app.principal import Principal
+from app.services import Services
+from app.store.contract import RECORD, Snapshot
+from matching.blocking import blocking_keys, family_of
+from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
+from matching.normalise import normalise
+from matching.scoring import Scored
+
+PAGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why two records are or are not one person: the score now, the edges in force, what both could be found by."""
+
+    a: Record
+    b: Record
+    scored: Scored
+    edges: tuple[Edge, ...]
+    shared: tuple[str, ...]
+
+    @property
+    def together(self) -> bool:
+        """Whether they are one person."""
+        return self.a.person == self.b.person
+
+
+def explain(services: Services, principal: Principal, first: str, second: str) -> Explanation:
+    """The explanation of a pair, each named by Patient id or ``system|value`` (matching.md 10)."""
+    with services.store.snapshot(principal) as snapshot:
+        a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
+        admit = services.settings.admit_test_numbers
+        demographics = []
+        for record in (a, b):
+            merged = get_records(snapshot, record.merged)
+            states = [record.state, *(merged[id].state for id in record.merged if id in merged)]
+            demographics.append(normalise(record_facts(states), learned=services.learned, admit_test_numbers=admit))
+        edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
+    shared = set(blocking_keys(demographics[0])) & set(blocking_keys(demographics[1]))
+    not_same = any(edge.kind == "not-same" for edge in edges)
+    scored = services.scorer.score(*demographics, not_same=not_same)
+    return Explanation(a, b, scored, edges, tuple(sorted({family_of(key) for key in shared})))
+
+
+def _existing(snapshot: Snapshot, id: str) -> Record:
+    record = get_record(snapshot, id)
+    if record is None:
+        raise UnknownKey("There is no record of that id.")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class StoreQuality:
+    """The persons of the store against a truth: records found, those the store lacks, and the measures."""
+
+    records: int
+    absent: int
+    quality: ClusterQuality
+
+
+def evaluate_store(services: Services, principal: Principal, truth: Mapping[str, str]) -> StoreQuality:
+    """Compare the store's persons with ``truth``: ``system|value`` of a source record -> cluster."""
+    persons: dict[str, set[str]] = {}
+    with services.store.snapshot(principal) as snapshot:
+        after = ""
+        while page := snapshot.scan(RECORD, after=after, limit=PAGE):
+            after = page[-1][0]
+            for _, body in page:
+                record = record_from_body(body)
+                persons.setdefault(record.person, set()).update(key for key in identifier_keys(record) if key in truth)
+    found = set().union(*persons.values()) if persons else set()
+    known = truth_from_clusters({key: cluster for key, cluster in truth.items() if key in found})
+    clusters = [sorted(keys) for _, keys in sorted(persons.items()) if keys]
+    return StoreQuality(len(found), len(truth) - len(found), evaluate_clusters(clusters, known))
