@@ -33,12 +33,12 @@ from mappers.dicom.header import (
     DEFAULT_LIMITS,
     DEFLATED,
     Header,
-    Inflater,
     Irregular,
     Limits,
     Raw,
     Syntax,
     header_from_bytes,
+    inflated_data_set,
     looks_like_dicom,
 )
 from mappers.dicom.tables import CHARSET, LAST_TAG, META_TAGS, WANTED, WANTED_ITEMS
@@ -72,7 +72,7 @@ _PYDICOM_FAILS = (
     TypeError,
     ValueError,
 )
-_BEHIND_META = 0x00030000
+_LARGEST_META = 64 * 1024
 _LARGEST_HELD = 16 * 1024 * 1024
 _ANATOMY_CONTEXT_GROUPS = frozenset((4, 4030, 4031))
 
@@ -110,22 +110,39 @@ def header_by_pydicom(data: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -
             raise DicomOverLimit("sequences are nested deeper than the limit") from error
         except _PYDICOM_FAILS as error:
             raise NotDicom("the data set cannot be read") from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise NotDicom("the data set cannot be read") from error
 
 
 def _header(source: BinaryIO, limits: Limits) -> Header:
-    meta_only = read_partial(source, stop_when=lambda tag, _vr, _length: tag >= _BEHIND_META, force=True)
-    meta = {tag: value for tag, value in _elements(meta_only.file_meta, META_TAGS).items() if isinstance(value, bytes)}
-    if meta.get(0x00020010, b"").strip(b" \0").decode("ascii", "ignore") == DEFLATED:
-        inflated = Inflater(source, limits).read(limits.inflated)
-        dataset = read_dataset(
-            BytesIO(inflated), is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag > LAST_TAG
-        )
+    inflated = _inflated(source, limits)
+    if inflated:
+        meta, content = inflated
+        dataset = read_dataset(BytesIO(content), is_implicit_VR=False, is_little_endian=True, stop_when=_is_behind_mapped)
         big = False
     else:
         source.seek(0)
-        dataset = read_partial(source, stop_when=lambda tag, _vr, _length: tag > LAST_TAG, force=True, defer_size=_LARGEST_HELD)
+        dataset = read_partial(source, stop_when=_is_behind_mapped, force=True, defer_size=_LARGEST_HELD)
+        meta = {tag: str(dataset.file_meta[tag].value).encode() for tag in META_TAGS if tag in dataset.file_meta}
         big = not dataset.original_encoding[1]
     return Header(_elements(dataset, WANTED), meta, Syntax(explicit=True, big=big), truncated=any(map(_is_short, dataset.elements())))
+
+
+def _inflated(source: BinaryIO, limits: Limits) -> tuple[dict[int, bytes], bytes] | None:
+    """The inflated data set of a deflated file, within limits, since pydicom has none."""
+    try:
+        return inflated_data_set(source, limits)
+    except Irregular:
+        source.seek(0)
+        if DEFLATED.encode() in source.read(_LARGEST_META):
+            raise NotDicom("the meta information of the deflated data set cannot be read") from None
+        return None
+
+
+def _is_behind_mapped(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag > LAST_TAG
 
 
 def _is_short(element: object) -> bool:
@@ -162,11 +179,9 @@ def _charset_terms(dataset: Dataset) -> bytes:
 def _items(dataset: Dataset, tag: int) -> list[dict[int, Raw]]:
     try:
         value = dataset[tag].value
-    except _PYDICOM_FAILS:
+    except (*_PYDICOM_FAILS, OSError):
         return []
-    if not isinstance(value, Sequence):
-        return []
-    return [_elements(item, WANTED_ITEMS[tag]) for item in value]
+    return [_elements(item, WANTED_ITEMS[tag]) for item in value] if isinstance(value, Sequence) else []
 
 
 def directory_records(data: bytes) -> list[DirectoryRecord]:
@@ -179,7 +194,7 @@ def directory_records(data: bytes) -> list[DirectoryRecord]:
             return records_from_items([_directory_item(item) for item in sequence])
         except RecursionError as error:
             raise DicomOverLimit("sequences are nested deeper than the limit") from error
-        except _PYDICOM_FAILS as error:
+        except (*_PYDICOM_FAILS, OSError) as error:
             raise NotDicom("the directory cannot be read") from error
 
 

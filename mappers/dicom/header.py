@@ -190,7 +190,21 @@ def header_from_bytes(data: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -
 
     Raises NotDicom, DicomOverLimit, and Irregular where only a tolerant reader can say more.
     """
-    source = BytesIO(data) if isinstance(data, bytes) else data
+    meta, uid, window = _opened(BytesIO(data) if isinstance(data, bytes) else data, limits)
+    syntax = _syntax(uid, window.data)
+    elements: dict[int, Raw] = {}
+    whole = _read_elements(window, syntax, elements, limits)
+    return Header(elements, meta, syntax, truncated=not whole)
+
+
+def inflated_data_set(source: BinaryIO, limits: Limits) -> tuple[dict[int, bytes], bytes] | None:
+    """The meta information and the inflated data set of a deflated file; None of another. Raises as header_from_bytes."""
+    meta, uid, window = _opened(source, limits)
+    return (meta, window.data + window.source.read(limits.inflated)) if uid == DEFLATED else None
+
+
+def _opened(source: _Reader, limits: Limits) -> tuple[dict[int, bytes], str, _Window]:
+    """The meta information, its transfer syntax, and the data set, inflated where it is deflated."""
     head = source.read(_FIRST_READ)
     start = 132 if head[128:132] == b"DICM" else 0
     if not start and not _plausible_start(head):
@@ -204,10 +218,7 @@ def header_from_bytes(data: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -
     if uid == DEFLATED:
         window = _Window(Inflater(_Chained(window.data, source), limits), b"", limits)
         window.extend(8)
-    syntax = _syntax(uid, window.data)
-    elements: dict[int, Raw] = {}
-    whole = _read_elements(window, syntax, elements, limits)
-    return Header(elements, meta, syntax, truncated=not whole)
+    return meta, uid, window
 
 
 class _Chained:

@@ -112,7 +112,7 @@ def _specimens(election: Election, setting: Setting) -> list[dict[str, Any]]:
         context = setting.contexts[voice.source]
         if "SpecimenUID" in item:
             found.append({"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{item['SpecimenUID']}"}})
-        elif "SpecimenIdentifier" in item:
+        else:
             system = scoped_system(context, context.source.organisation, "specimen")
             found.append({"identifier": {"system": system, "value": item["SpecimenIdentifier"]}})
     return found

@@ -14,8 +14,7 @@ from mappers.dicom.dataset import facts_from_bytes, facts_from_json
 from mappers.dicom.errors import DicomRejected, NotDicom, UidUnusable
 from tests.unit.mappers.dicom.making import BUNDLED, KOS, RTK, SERIES, STUDY, code, dataset, item, part10
 
-FILES = [path for path in sorted((BUNDLED / "test_files").glob("*.dcm"))]
-BAD_JSON = {"badVR.dcm"}
+FILES = sorted((BUNDLED / "test_files").glob("*.dcm"))
 
 
 def _json(made: pydicom.Dataset) -> dict[str, object]:

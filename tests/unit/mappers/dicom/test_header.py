@@ -94,6 +94,14 @@ def test_an_unmapped_sequence_of_undefined_length_is_passed_over_whatever_it_nes
     assert header.elements[0x00100020] == b"A100"
 
 
+def test_an_unmapped_open_sequence_in_implicit_vr_is_passed_over() -> None:
+    nested = implicit(0x00081140, plain_item(implicit(0x00081155, b"1.2\0"), UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
+    outer = implicit(0x00081111, plain_item(nested, UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
+    head = implicit(0x00080016, CT.encode() + b"\0") + implicit(0x00080018, b"1.2.3.10")
+    tail = implicit(0x00100020, b"A100") + implicit(0x0020000D, b"1.2.3\0") + implicit(0x0020000E, b"1.2.3.1\0")
+    assert facts_from_bytes(head + outer + tail, RTK).patient.values == {"PatientID": "A100"}
+
+
 def test_a_sequence_sent_as_unknown_vr_is_read_as_implicit_little_endian() -> None:
     codes = plain_item(implicit(0x00080100, b"77477000") + implicit(0x00080102, b"SCT "))
     facts = facts_from_bytes(bare(element(PROCEDURE_CODES, "UN", codes)), RTK)
@@ -212,6 +220,9 @@ def test_an_inflater_gives_what_is_there() -> None:
     stream = Inflater(BytesIO(packed), Limits())
     assert (stream.read(2), stream.read(2), stream.read(2)) == (b"ab", b"c", b"")
     assert Inflater(BytesIO(packed[:2]), Limits()).read(9) == b"a"
+    slow = BytesIO(packed)
+    slow.read = lambda size=-1: BytesIO.read(slow, 1)  # type: ignore[method-assign]
+    assert Inflater(slow, Limits()).read(9) == b"abc"
 
 
 def _nested(depth: int) -> bytes:
@@ -264,6 +275,8 @@ def test_items_of_undefined_length_end_at_their_delimiter() -> None:
     assert items_from_raw(Items(content, RTK_SYNTAX), wanted) == [{0x00080100: b"77477000"}]
     assert items_from_raw(Items(content[: -len(ITEM_END)], RTK_SYNTAX), wanted) == []
     assert items_from_raw(Items(content[:-20], RTK_SYNTAX), wanted) == []
+    cut = plain_item(element(0x00081140, "SQ", b"")[:8], UNDEFINED)
+    assert items_from_raw(Items(cut, RTK_SYNTAX), wanted) == []
 
 
 def test_the_number_of_items_is_bounded() -> None:
@@ -280,3 +293,95 @@ def test_facts_of_a_walked_and_of_a_pydicom_header_agree_on_nested_items() -> No
     walked, judged = (facts_from_header(read(content), RTK) for read in (header_from_bytes, header_by_pydicom))
     assert walked == judged
     assert len(walked.series.values["RequestAttributesSequence"]) == 2
+
+
+def _with_long_meta(content: bytes) -> bytes:
+    """A deflated file whose meta information has an element of an unknown VR."""
+    whole = _deflated(content)
+    at = whole.index(element(0x00020010, "UI", b"1.2.840.10008.1.2.1.99"))
+    return whole[:at] + element(0x00020003, "ZZ", b"1.2.3\0") + whole[at:]
+
+
+def test_pydicom_never_inflates() -> None:
+    bomb = _with_long_meta(bare(element(0x00091001, "OB", bytes(80_000_000))))
+    with pytest.raises(NotDicom):
+        facts_from_bytes(bomb, RTK)
+    irregular = b"".join((IDENTITY[1], IDENTITY[0], *IDENTITY[2:], element(0x00291001, "OB", bytes(80_000_000))))
+    with pytest.raises(DicomOverLimit):
+        facts_from_bytes(_deflated(irregular), RTK)
+    with pytest.raises(DicomOverLimit):
+        header_by_pydicom(_deflated(irregular))
+
+
+def test_meta_information_out_of_order_is_left_to_pydicom() -> None:
+    whole = part10(dataset(SOPInstanceUID=None))
+    at = whole.index(element(0x00020010, "UI", b"1.2.840.10008.1.2.1\0"))
+    odd = whole[:at] + element(0x00020016, "AE", b"RTKPACS ") + whole[at:]
+    assert facts_from_bytes(odd, RTK).sop_uid == "1.2"
+    assert read_header(odd).source_ae_title == "RTKPACS"
+    with pytest.raises(NotDicom):
+        read_header(whole[:at] + element(0x00020003, "ZZ", b"1.2.3\0") + whole[at:])
+
+
+class Failing(BytesIO):
+    """A stream that fails once it has been wound back twice."""
+
+    wound = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.wound += 1
+        if self.wound > 2:
+            raise OSError(5, "Input/output error")
+        return super().seek(offset, whence)
+
+
+def test_a_stream_that_fails_is_no_fault_of_its_content() -> None:
+    with pytest.raises(OSError, match="Input"):
+        facts_from_bytes(Failing(b"".join((IDENTITY[1], IDENTITY[0], *IDENTITY[2:]))), RTK)
+
+
+def test_a_sequence_that_pydicom_cannot_read_is_absent() -> None:
+    odd = element(0x00081030, "ZZ", b"Chest ")
+    broken = element(PROCEDURE_CODES, "SQ", b"no items in here")
+    found = facts_from_bytes(bare(odd, broken, element(0x00081140, "SQ", plain_item(b""))), RTK)
+    assert "ProcedureCodeSequence" not in found.study.values
+    swapped = (implicit(0x00080018, b"1.2.3.10"), implicit(0x00080016, b"1.2\0"), implicit(PROCEDURE_CODES, b"no items in here"))
+    uids = (implicit(0x0020000D, b"1.2.3\0"), implicit(0x0020000E, b"1.2.3.1\0"))
+    assert facts_from_bytes(b"".join((*swapped, *uids)), RTK).study.values == {}
+    cut = (*swapped[:2], implicit(PROCEDURE_CODES, b"\xfe\xff\x00\xe0\x01"))
+    assert facts_from_bytes(b"".join((*cut, *uids)), RTK).study.values == {}
+    text = element(PROCEDURE_CODES, "LO", b"no sequence ")
+    assert "ProcedureCodeSequence" not in facts_from_bytes(bare(odd, text), RTK).study.values
+
+
+def test_the_length_of_a_long_vr_may_lie_across_two_reads() -> None:
+    filler = element(0x00091001, "LO", b"x" * 60_000)
+    for shift in range(14):
+        content = bare(element(0x00090010, "LO", b"y" * (16 * 1024 - 120 - shift)), filler, element(0x00420010, "ST", b"Title"))
+        spread = content.replace(filler, element(0x00091001, "OB", b"z" * 60_000))
+        assert facts_from_bytes(BytesIO(spread), RTK).instance.values["DocumentTitle"] == "Title"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        element(0x00081150, "??", b"1.2\0"),
+        b"\x08\x00\x50\x11",
+    ],
+)
+def test_broken_content_of_an_unmapped_open_sequence_is_left_to_pydicom(inside: bytes) -> None:
+    content = element(0x00081111, "SQ", plain_item(inside, UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
+    with pytest.raises(NotDicom):
+        facts_from_bytes(bare(content), RTK)
+
+
+def test_an_open_sequence_without_items_is_left_to_pydicom() -> None:
+    with pytest.raises(Irregular):
+        header_from_bytes(bare(element(0x00081111, "SQ", element(0x00081150, "UI", b"1.2\0") + SEQUENCE_END, UNDEFINED)))
+
+
+def test_an_open_sequence_cut_at_any_place_is_truncated() -> None:
+    inner = element(0x00081199, "SQ", plain_item(b"") + SEQUENCE_END, UNDEFINED)
+    content = b"".join(IDENTITY) + element(0x00400275, "SQ", plain_item(inner, UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
+    for cut in range(len(b"".join(IDENTITY)) + 8, len(content)):
+        assert facts_from_bytes(content[:cut], RTK).instance.flags == ("truncated",)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.facts import Attributes, InstanceFacts
 from tests.unit.mappers.dicom.making import BASE, KOS, SERIES, STUDY, code, facts, instance, item
 from tests.unit.mappers.dicom.test_study import flags, mapped, study
 
@@ -85,7 +86,12 @@ def test_body_site_is_the_code_sent_else_the_word_as_snomed_else_the_word() -> N
         "code": "69536005",
         "display": "Head",
     }
-    assert series(AnatomicRegionSequence=[code("T-XXXXX", "SRT", "Old")], BodyPartExamined="CHEST")["bodySite"]["code"] == "816094009"
+    assert (
+        series(AnatomicRegionSequence=[code("T-XXXXX", "SRT", "Old"), code("T-XXXXY", "SRT", "Old")], BodyPartExamined="CHEST")["bodySite"][
+            "code"
+        ]
+        == "816094009"
+    )
     assert series(BodyPartExamined="WIDGET")["bodySite"] == {"display": "WIDGET"}
 
 
@@ -152,10 +158,6 @@ def test_frames_and_unknown_classes_are_shown() -> None:
 
 
 def test_an_instance_without_class_says_so() -> None:
-    from dataclasses import replace
-
-    from mappers.dicom.facts import Attributes
-
     made = mapped([replace(facts(), instance=Attributes({}))])[0]
     assert made["series"][0]["instance"][0]["sopClass"]["extension"][0]["valueCode"] == "unknown"
 

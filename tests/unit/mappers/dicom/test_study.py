@@ -138,7 +138,7 @@ def test_started_has_the_offset_of_the_place_and_date(values: dict[str, Any], st
 def test_referrer_and_interpreters_are_coded_or_named() -> None:
     gmc = item(PersonIdentificationCodeSequence=[code("C7012345", "GMC", "GMC number")])
     sds = item(PersonIdentificationCodeSequence=[code("123456789012", "SDS", "SDS user")])
-    other = item(PersonIdentificationCodeSequence=[code("9", "99X", "x")])
+    other = item(PersonIdentificationCodeSequence=[code("9", "99X", "x"), code("9", "GMC", "x"), code("9", "SDS", "x")])
     made = study(
         ReferringPhysicianName="Grey^Meredith^^Dr",
         ReferringPhysicianIdentificationSequence=[gmc],
@@ -158,7 +158,7 @@ def test_referrer_and_interpreters_are_coded_or_named() -> None:
         },
         {"display": "Bob House"},
     ]
-    assert study(NameOfPhysiciansReadingStudy="Strange^Ann")["interpreter"] == [{"display": "Ann Strange"}]
+    assert study(NameOfPhysiciansReadingStudy=["Strange^Ann", "Strange^Ann"])["interpreter"] == [{"display": "Ann Strange"}]
 
 
 def test_procedure_codes_are_those_performed_else_requested_else_text() -> None:
