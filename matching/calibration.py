@@ -12,6 +12,7 @@ LEAST_LABELS = 400
 LEAST_OF_EACH = 50
 WRONG_LINKS = 0.001
 CONFIDENCE = 0.95
+EDGE = 1e-6
 LEAST_P, GREATEST_P = 1e-6, 1 - 1e-6
 
 Knots = tuple[tuple[float, float], ...]
@@ -58,7 +59,7 @@ def _certain_from(labels: Sequence[Label], bound: float) -> float:
     lowest, wrong, audited = bound, 0, 0
     for label in sorted(labels, reverse=True):
         wrong, audited = wrong + (not label.same), audited + 1
-        if label.weight < bound and upper_limit(wrong, audited) <= WRONG_LINKS:
+        if label.weight < bound and wrong <= WRONG_LINKS * audited and upper_limit(wrong, audited) <= WRONG_LINKS:
             lowest = label.weight
     return lowest
 
@@ -75,5 +76,7 @@ def calibrate(labels: Sequence[Label], costs: Costs, certain_weight: float) -> K
     most = costs.bounds[0] - LEAST_P
     floor = _certain_from(labels, certain_weight)
     knots = isotonic(labels)
-    kept = [(weight, p if weight >= floor else min(p, most)) for weight, p in knots]
-    return tuple(kept)
+    below = [(weight, min(p, most)) for weight, p in knots if weight < floor]
+    above = [(weight, p) for weight, p in knots if weight >= floor]
+    edge = [(floor - EDGE, min(above[0][1], most))] if below and above and below[-1][0] < floor - EDGE else []
+    return (*below, *edge, *above)

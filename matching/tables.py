@@ -111,7 +111,7 @@ def date_from_text(text: str, date_format: str = "") -> str:
     text = text.strip().lower()
     if date_format:
         try:
-            return datetime.strptime(text, date_format.lower().replace("%y", "%Y") if "%Y" in date_format else date_format).date().isoformat()  # noqa: DTZ007
+            return datetime.strptime(text, date_format).date().isoformat()  # noqa: DTZ007 - a birth date has no zone
         except ValueError:
             return ""
     for pattern in (_COMPACT, _ISO):

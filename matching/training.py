@@ -341,9 +341,8 @@ def train(
 def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[str], dropped: Sequence[str]) -> list[str]:
     """Why what was learned of the fields shows a collapse (matching.md 5, Collapse)."""
     found = [f"pooling merged level 1 of {name}" for name in merged]
-    for name in ("given", "family", "birth_date"):
-        if name in levels and levels[name][0].m < LEAST_M:
-            found.append(f"m of level 1 of {name} is below {LEAST_M}")
+    weak = [name for name in ("given", "family", "birth_date") if name in levels and levels[name][0].m < LEAST_M]
+    found += [f"m of level 1 of {name} is below {LEAST_M}" for name in weak]
     if len(dropped) > MOST_DROPPED:
         found.append(f"{len(dropped)} key families were dropped, more than {MOST_DROPPED}")
     return found
