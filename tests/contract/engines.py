@@ -9,7 +9,7 @@ from pathlib import Path
 from app.store import mongo
 from app.store.contract import Store
 from app.store.sqlite import open_store
-from tests.contract.mongo_server import database_uri
+from tests.contract.mongo_server import database_uri, server_uri
 
 Clock = Callable[[], int]
 """Milliseconds since 1970."""
@@ -35,3 +35,8 @@ def open_mongo(folder: Path, clock: Clock) -> Store:
 
 
 ENGINES: dict[str, Opener] = {"mongo": open_mongo, "sqlite": open_sqlite}
+
+
+def environment(engine: str) -> dict[str, str]:
+    """What another process needs to open the same stores; it must end without its exit handlers."""
+    return {"WEALD_TEST_MONGODB": server_uri()} if engine == "mongo" else {}
