@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -21,7 +22,8 @@ STRENGTH = {"replaced-by": 0, "link": 1, "number": 2, "match": 3}
 
 def publish(work: Work) -> None:
     """Save each person this change touched: document, golden patient, Linkage, and a Provenance where its members changed."""
-    for person in sorted(work.people | set(work.near)):
+    touched = work.people | set(work.near)
+    for person in sorted(touched):
         body = work.tx.get(PERSON, person)
         before: dict[str, Any] = orjson.loads(body) if body else {"members": [], "near": {}, "former": []}
         members = work.members(person)
@@ -29,6 +31,16 @@ def publish(work: Work) -> None:
             _retire(work, person, before)
         else:
             _renew(work, person, before, members)
+    for person, document in _shared(work, {record.person for record in work.dirty.values()} - touched):
+        digest = _save_golden(work, person, work.members(person), document["golden"])
+        if digest != document["golden"]:
+            work.tx.put(PERSON, person, orjson.dumps({**document, "golden": digest}), {"former": []})
+
+
+def _shared(work: Work, persons: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Those of several records: who said something last may decide their golden patient, whether or not it is new."""
+    found = [(person, orjson.loads(body)) for person, body in work.tx.get_many(PERSON, sorted(persons)).items()]
+    return [(person, document) for person, document in found if len(document["members"]) > 1]
 
 
 def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Record]) -> None:
@@ -38,12 +50,11 @@ def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Re
     document = {
         "id": person, "members": ids, "former": former, "near": work.near.get(person, before["near"]),
         "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "organisations": {record.id: record.organisation for record in members},
-        "linkage": linkage_id(work.services.id_secret, person),
+        "linkage": linkage_id(work.services.id_secret, person), "golden": _save_golden(work, person, members, before.get("golden")),
     }
     if document != before:
         work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
-    _save_golden(work, person, members)
-    if len(ids) > 1 or former:
+    if ids != before["members"] and (len(ids) > 1 or former):
         _save_linkage(work, person, ids, former)
     if set(ids) != set(before["members"]) and (len(ids) > 1 or before["members"]):
         _explain(work, person, before["members"], ids, edges)
@@ -63,13 +74,17 @@ def _decided_by(id: str, edges: Iterable[Edge]) -> dict[str, Any]:
     return {}
 
 
-def _save_golden(work: Work, person: str, members: Sequence[Record]) -> None:
+def _save_golden(work: Work, person: str, members: Sequence[Record], before: str | None) -> str:
+    """Save the golden patient unless it is as ``before``, the digest of its content; returns the digest."""
     settings = work.services.settings
     resource = golden_patient(
         [Member(record.id, record.state, record.organisation, record.first_key, record.first_event, record.active) for record in members],
         id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
     )
-    save_derived(work.tx, resource, _custodian(members))
+    digest = sha256(orjson.dumps([resource, _custodian(members)])).hexdigest()
+    if digest != before:
+        save_derived(work.tx, resource, _custodian(members))
+    return digest
 
 
 def _custodian(members: Sequence[Record]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from app.errors import RequiredMissing
 from app.ingest.records import Record, identifier_keys
@@ -12,7 +13,33 @@ from mappers.context import NHS_NUMBER, Source
 from mappers.facts import IdentifierFact, PatientFacts
 
 
-def _local(identifiers: Sequence[IdentifierFact]) -> list[IdentifierFact]:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom identifiers name in a trust.
+
+    ``record`` is the very one, replaced or not, None where there is none; ``holders`` are all records that hold any of the local
+    identifiers, ``strange`` the identifiers held only by others that do not answer for the same patient.
+    """
+
+    record: Record | None
+    holders: tuple[Record, ...] = ()
+    strange: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Of whom a message speaks: ``named`` by its identifiers, ``record`` the one that answers at the time of the event.
+
+    ``facts`` leave out the identifiers of other records: a message never takes them from there (hl7v2.md 3).
+    """
+
+    named: Record
+    record: Record
+    facts: PatientFacts
+
+
+def local_identifiers(identifiers: Sequence[IdentifierFact]) -> list[IdentifierFact]:
+    """Identifiers in force that a trust or another body gave, NHS numbers and temporary ones left out."""
     return [one for one in identifiers if one.system != NHS_NUMBER and not one.ended and one.use != "temp"]
 
 
@@ -24,42 +51,72 @@ def first_key(identifiers: Sequence[IdentifierFact], source: Source) -> str:
     return preferred[0] if preferred else keys[0]
 
 
-def _only_holder(holders: Sequence[Record], key: str) -> Record | None:
-    active = [record for record in holders if record.active and key in identifier_keys(record)]
-    return active[0] if len(active) == 1 else None
+def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) -> Named:
+    """Whom the identifiers name: the holder of the first local one, those of the primary authority before others.
 
-
-def resolve(work: Work, source: Source, identifiers: Sequence[IdentifierFact], event_time: str) -> Record | None:
-    """The record these identifiers name, or None where the trust has none.
-
-    A replaced record answers with its survivor for events after the merge and by itself for earlier ones
-    (hl7v2.md 1, Merge 6). Identifiers of two records: the one of the first local identifier, and a review item.
+    An NHS number alone names a record only where exactly one in force holds it.
     """
-    local = _local(identifiers)
-    usable = [one.key for one in (local or identifiers) if not one.ended]
-    holders = work.holders(source.organisation, usable)
-    if not holders:
-        return None
+    local = local_identifiers(identifiers)
     if not local:
-        return _only_holder(holders, usable[0])
-    for key in usable:
-        chosen = [record for record in holders if key in identifier_keys(record)]
-        if chosen:
+        return _named_by_number(work, source, [one.key for one in identifiers if not one.ended])
+    primary = source.default_authority.system if source.default_authority else None
+    keys = [one.key for one in sorted(local, key=lambda one: one.system != primary)]
+    holders = work.holders(source.organisation, keys)
+    if not holders:
+        return Named(None)
+    held = {record.id: set(identifier_keys(record)) for record in holders}
+    key = next(key for key in keys if any(key in those for those in held.values()))
+    record = min((one for one in holders if key in held[one.id]), key=lambda one: (not one.active, one.first_key))
+    if len(holders) == 1:
+        return Named(record, (record,))
+    root = work.root(record).id
+    mine = set().union(*(held[one.id] for one in holders if work.root(one).id == root))
+    return Named(record, tuple(holders), frozenset(set(keys) - mine) & frozenset().union(*held.values()))
+
+
+def _named_by_number(work: Work, source: Source, keys: Sequence[str]) -> Named:
+    holders = work.holders(source.organisation, keys[:1])
+    active = [record for record in holders if record.active and keys[0] in identifier_keys(record)]
+    return Named(active[0] if len(active) == 1 else None)
+
+
+def answering_at(work: Work, record: Record, event_time: str) -> Record:
+    """The record that answers for ``record`` at that time: its survivor for events after its merge, itself for earlier ones."""
+    seen = {record.id}
+    while record.replaced_by is not None and record.replaced is not None and event_time >= record.replaced and record.replaced_by not in seen:
+        seen.add(record.replaced_by)
+        following = work.record(record.replaced_by)
+        if following is None:
             break
-    answering = {(work.root(record)).id for record in holders}
-    record = min(chosen, key=lambda one: (not one.active, one.first_key))
-    if len(answering) > 1:
-        open_review(work, "identifiers-of-two-records", sorted(answering), "One message names identifiers that two records hold.")
-    if record.replaced is not None and event_time >= record.replaced:
-        return work.root(record)
+        record = following
     return record
 
 
-def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Record:
-    """The record that the facts speak of, enrolled if the trust has none (hl7v2.md 1). RequiredMissing where nothing names one."""
-    record = resolve(work, source, facts.identifiers, event_time)
-    if record is not None:
-        return record
+def resolve(work: Work, source: Source, identifiers: Sequence[IdentifierFact], event_time: str) -> Record | None:
+    """The record these identifiers name at the time of the event, or None where the trust has none."""
+    named = named_by(work, source, identifiers).record
+    return None if named is None else answering_at(work, named, event_time)
+
+
+def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Spoken:
+    """Of whom the facts speak, enrolled if the trust has none (hl7v2.md 1). RequiredMissing where nothing names one."""
+    found = named_by(work, source, facts.identifiers)
+    if found.record is None:
+        record = enrol(work, source, facts, event_time)
+        return Spoken(record, record, facts)
+    answering = {work.root(record).id for record in found.holders}
+    if len(answering) > 1:
+        open_review(work, "identifiers-of-two-records", sorted(answering), "One message names identifiers that two records hold.")
+    return Spoken(found.record, answering_at(work, found.record, event_time), without(facts, found.strange))
+
+
+def enrol(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Record:
+    """A new record of the facts. RequiredMissing where they hold no identifier in force."""
     if not [one for one in facts.identifiers if not one.ended]:
         raise RequiredMissing("The message names no patient identifier.", location="PID^1^3")
     return work.create(source.organisation, first_key(facts.identifiers, source), event_time)
+
+
+def without(facts: PatientFacts, keys: frozenset[str]) -> PatientFacts:
+    """The facts without the identifiers of those keys."""
+    return replace(facts, identifiers=tuple(one for one in facts.identifiers if one.key not in keys)) if keys else facts
