@@ -190,7 +190,7 @@ class MongoTransaction(MongoSnapshot):
         hidden = self._reader.count(self._reader.documents(kind), condition)
         prefix = "" if index is None else terms_of(kind, index, [value or ""])[0]
         own = [kept for kept in written.values() if kept and (index is None or _has(kept, prefix, whole=value is not None))]
-        return stored - hidden + len(own) + 1
+        return stored - hidden + len(own)
 
     def next_number(self, name: str) -> int:
         last = self.layers.number(name)
