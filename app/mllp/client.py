@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from app.errors import WealdError
 from app.mllp.framing import FrameDecoder, framed
 
 READ = 1 << 16
@@ -24,7 +25,7 @@ class Exchanged(NamedTuple):
     seconds: float
 
 
-class Unanswered(ConnectionError):
+class Unanswered(WealdError):
     """The listener gave no answer, in time or at all, although the message was sent again."""
 
 

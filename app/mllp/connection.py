@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
             if self.unanswered >= self._server.settings.unanswered:
                 self.pause(PAUSED_UNANSWERED)
         if not fits:
+            self._release()
             self.close()
 
     def eof_received(self) -> bool:
@@ -78,8 +79,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (however it ended)
         self._closing = True
-        self._server.buffered(-self.decoder.buffered)
+        self._release()
         self._server.left(self)
+
+    def _release(self) -> None:
+        """Give up the unfinished frame."""
+        self._server.buffered(-self.decoder.buffered)
+        self.decoder.reset()
 
     def pause_writing(self) -> None:
         self.pause(PAUSED_WRITING)

@@ -57,6 +57,12 @@ class FrameDecoder:
             position = end + len(END)
         return frames
 
+    def reset(self) -> None:
+        """Forget the unfinished frame."""
+        self.skipped += self._size
+        self.unfinished = self._separator_seen = False
+        self._drop()
+
     def _begin(self, data: bytes, position: int) -> int:
         """Skip to the data of the next frame; where none begins, to the end."""
         start = data.find(VT, position)

@@ -108,7 +108,8 @@ class MllpServer:
 
     def left(self, connection: Connection) -> None:
         """A connection is closed; its frames that are in no commit yet are applied all the same, since they arrived whole."""
-        self._grouper.forget(connection)
+        if not connection.unanswered:
+            self._grouper.forget(connection)
         self.connections.discard(connection)
         self.counters.connections = len(self.connections)
         self.counters.skipped += connection.decoder.skipped
@@ -193,6 +194,8 @@ class MllpServer:
             self._count(answer, now - one.since)
         for connection, its in outgoing.items():
             connection.answer(its)
+            if not connection.unanswered and connection not in self.connections:
+                self._grouper.forget(connection)
         if self._full and self._queued <= self.settings.queue // 2 and self.counters.buffered < self.settings.buffer_size // 2:
             self._full = False
             for waiting in self.connections:

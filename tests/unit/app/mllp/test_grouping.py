@@ -111,9 +111,10 @@ def test_one_connection_never_waits(ingest):
 
 def test_a_frame_on_which_ingest_fails_does_not_stop_the_others(ingest):
     harness = Harness(ingest)
-    harness.put("a", b"1", b"poison", b"2")
+    harness.put("a", b"1", b"poison")
+    harness.put("b", b"2")
     assert harness.wait(3) == [b"ack 1", None, b"ack 2"]
-    harness.put("a", b"3")
+    harness.put("b", b"3")
     assert harness.wait(4)[-1] == b"ack 3"
 
 
@@ -153,14 +154,28 @@ def test_stopping_finishes_the_group_under_way_and_begins_none(ingest):
     assert harness.answers == [("a", b"ack 1")]
 
 
-def test_frames_of_one_owner_can_be_forgotten(ingest):
-    ingest.gate.clear()
-    harness = Harness(ingest)
-    harness.put("a", b"1")
-    while not ingest.groups:
-        time.sleep(0.001)
-    harness.put("a", b"2", b"3")
+def test_what_comes_behind_a_withheld_answer_is_withheld_and_not_begun(ingest):
+    harness = Harness(ingest, group_max=1)
+    harness.put("a", b"poison", b"2", b"3")
     harness.put("b", b"4")
-    assert harness.grouper.discard("a") == [b"2", b"3"]
+    assert harness.wait(4) == [None, None, None, b"ack 4"]
+    assert ingest.groups == [[b"poison"], [b"4"]]
+    harness.grouper.forget("a")
+    harness.put("a", b"5")
+    assert harness.wait(5)[-1] == b"ack 5"
+
+
+def test_the_rest_of_a_group_with_a_refused_owner_is_begun(ingest):
+    harness = Harness(ingest)
+    harness.put("a", b"poison")
+    harness.wait(1)
+    ingest.gate.clear()
+    harness.put("b", b"1")
+    while ingest.groups[-1] != [b"1"]:
+        time.sleep(0.001)
+    harness.put("b", b"2")
+    harness.put("a", b"3")
+    harness.put("b", b"4")
     ingest.gate.set()
-    assert harness.wait(2) == [b"ack 1", b"ack 4"]
+    assert harness.wait(5) == [None, b"ack 1", b"ack 2", None, b"ack 4"]
+    assert ingest.groups[-1] == [b"2", b"4"]
