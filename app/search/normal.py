@@ -16,6 +16,8 @@ from app.search.criteria import MAX_TIME
 
 CIVIL = ZoneInfo("Europe/London")
 OID = "urn:oid:"
+SHORT = 64
+"""Values up to this length are remembered, so that memory is bounded whatever is asked."""
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "\u0131": "i"} | dict.fromkeys("'\u2019\u02bc."))
 _GAPS = re.compile("[\\s\\-\u2010-\u2014]+")
@@ -33,9 +35,17 @@ _DATE = re.compile(
 )
 
 
-@lru_cache(maxsize=16384)
 def folded(text: str) -> str:
     """The normal form of a string: NFKD, casefold, no marks, apostrophes or full stops; hyphens and spaces one space."""
+    return _short_folded(text) if len(text) <= SHORT else _folded(text)
+
+
+@lru_cache(maxsize=16384)
+def _short_folded(text: str) -> str:
+    return _folded(text)
+
+
+def _folded(text: str) -> str:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
         text = "".join(c for c in decomposed if not unicodedata.combining(c))
@@ -69,13 +79,21 @@ def contact(text: str) -> str:
     return "+" + digits[2:] if digits.startswith("00") else digits
 
 
-@lru_cache(maxsize=65536)
 def date_range(text: str) -> tuple[int, int] | None:
     """The half-open range [low, high) of a FHIR date, dateTime or instant at its own precision, None where it is none.
 
     Without an offset it is civil time in Europe/London, where a day has 23 to 25 hours and an
     ambiguous hour covers both its instants (FHIR R4 search.html#date).
     """
+    return _day_range(text) if len(text) <= 10 else _parsed_range(text)
+
+
+@lru_cache(maxsize=16384)
+def _day_range(text: str) -> tuple[int, int] | None:
+    return _parsed_range(text)
+
+
+def _parsed_range(text: str) -> tuple[int, int] | None:
     found = _DATE.fullmatch(text)
     if found is None:
         return None

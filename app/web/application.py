@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import BaseConverter, MapAdapter
 
 from app.errors import LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
 from app.security.principals import ANYONE, principal_for
@@ -48,6 +48,12 @@ class Application(Flask):
         """The WSGI application."""
         environ[_STARTED] = time.perf_counter()
         return super().wsgi_app(environ, start_response)
+
+
+class TypeName(BaseConverter):
+    """A resource type in a URL."""
+
+    regex = "[A-Z][A-Za-z]{1,63}"
 
 
 class FrontDoor:
@@ -166,14 +172,15 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
+    app.url_map.converters["type"] = TypeName
     door = FrontDoor(services)
     rules: tuple[tuple[str, Callable[..., Response], tuple[str, ...]], ...] = (
         ("/fhir/metadata", door.metadata, ("GET",)),
         ("/fhir/<type_>/<id_>", door.read, ("GET",)),
         ("/fhir/<type_>", door.search, ("GET",)),
         ("/fhir/<type_>/_search", door.search, ("POST",)),
-        ("/fhir/Patient/<id_>/<type_>", door.compartment, ("GET",)),
-        ("/fhir/Patient/<id_>/<type_>/_search", door.compartment, ("POST",)),
+        ("/fhir/Patient/<id_>/<type:type_>", door.compartment, ("GET",)),
+        ("/fhir/Patient/<id_>/<type:type_>/_search", door.compartment, ("POST",)),
         ("/fhir/<type_>/<id_>/_history/<number>", door.vread, ("GET",)),
         ("/fhir/<type_>/<id_>/_history", door.history, ("GET",)),
         ("/fhir/<type_>/_history", door.history, ("GET",)),

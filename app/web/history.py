@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from app.errors import InvalidValue, NotFound, NotSupported, PageForged
+from app.errors import InvalidValue, NotFound, NotSupported
 from app.search import normal
 from app.search.controls import COUNT, MAX_COUNT
 from app.store.contract import Snapshot
@@ -28,7 +28,8 @@ def history(exchange: Exchange, pages: Pages, type_: str | None = None, id_: str
     begun, shown = exchange.now, asked
     if token := dict(asked).get("_page"):
         page = pages.open(token, exchange.principal, path, begun)
-        asked, begun, after = list(page.asked), page.begun, _key(page.after)
+        asked, begun = list(page.asked), page.begun
+        after = int(page.after[0] or 0), str(page.after[1]), str(page.after[2])
     since, at, count = _controls(asked)
     with exchange.services.store.snapshot(exchange.principal) as snapshot:
         versions = snapshot.history(type_, id_, since=since, at=at, limit=count + 1, after=after)
@@ -42,13 +43,6 @@ def history(exchange: Exchange, pages: Pages, type_: str | None = None, id_: str
         links.append(("next", f"{exchange.base}/{path}?_page={pages.seal(page, exchange.principal, path)}"))
     base = exchange.base.encode()
     return fhir_response(bundles.bundle("history", links, [bundles.history_entry(base, v) for v in versions[:count]]))
-
-
-def _key(after: tuple[str | int | None, ...]) -> tuple[int, str, str]:
-    commit, type_, id_ = after
-    if not (isinstance(commit, int) and isinstance(type_, str) and isinstance(id_, str)):
-        raise PageForged("The page link is not one of a history.")
-    return commit, type_, id_
 
 
 def _check_exists(snapshot: Snapshot, type_: str, id_: str) -> None:

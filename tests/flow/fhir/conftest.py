@@ -31,7 +31,7 @@ def record_class(code):
     return {"tag": [{"system": f"{W}/CodeSystem/record-class", "code": code}]}
 
 
-def patient(id, organisation, number, name, birth_date, golden, nhs=None, **more: Any):  # noqa: PLR0917  the columns of the table below
+def patient(id, organisation, number, name, birth_date, golden, nhs=None, **more: Any):
     family, given = name
     identifiers = [{"system": f"https://{organisation.lower()}.nhs.uk/mrn", "value": number}]
     if nhs:

@@ -197,6 +197,12 @@ def test_history_refuses_what_it_does_not_know(get, query):
     OperationOutcome.model_validate(body)
 
 
-def test_history_of_an_unknown_instance_is_404(get):
-    assert get("Patient/nobody/_history")[0] == 404
+def test_history_of_an_unknown_instance_is_404_and_of_a_deleted_one_200(get, region):
+    region.delete("Patient", "anna-rtk")
+    assert get("Patient/nobody/_history")[1]["issue"][0]["code"] == "not-found"
+    assert get("Organization/nobody/_history")[0] == 404
     assert get("Basic/_history")[0] == 404
+    assert len(get("Patient/anna-rtk/_history")[1]["entry"]) == 2
+    assert len(get("Patient/_history")[1]["entry"]) == 10
+    assert get("Patient/anna-rtk/_history/1")[1]["id"] == "anna-rtk"
+    assert get("Patient/anna-rtk/_history?_since=2099")[0] == 200

@@ -102,6 +102,7 @@ def test_a_replaced_record_leads_to_its_survivor(ids, get, region):
     assert ids("Patient?identifier=RA2001&active=true") == ["bea-new"]
     assert ids("Patient?identifier=RA2001&active=false") == ["bea-old"]
     assert ids("Patient?identifier=RA2001&active:not=false") == ["bea-new"]
+    assert len(ids("Patient?identifier=RA2001&active=true,false")) == 2
     assert ids("Patient?organization.name=nowhere") == []
     assert ids("Patient?_id=bea-old") == ["bea-old"]
     newest = patient("bea-newest", "RA2", "RA2003", ("Field", "Bea"), "1985-06-30", "golden-bea")

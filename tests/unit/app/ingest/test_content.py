@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from io import BytesIO
 
 import pytest
@@ -104,17 +105,28 @@ def test_a_message_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_data_sets_are_an_array_or_one_alone() -> None:
-    assert datasets_from_json(BytesIO(b'[{"a":1},{"b":2}]')) == [{"a": 1}, {"b": 2}]
-    assert datasets_from_json(BytesIO(b'\xef\xbb\xbf{"a":1}')) == [{"a": 1}]
+    assert list(datasets_from_json(BytesIO(b'[{"a":1},{"b":2}]'))) == [{"a": 1}, {"b": 2}]
+    assert list(datasets_from_json(BytesIO(b'\xef\xbb\xbf{"a":1}'))) == [{"a": 1}]
     with pytest.raises(BadRequest):
-        datasets_from_json(BytesIO(b'{"a":'))
+        list(datasets_from_json(BytesIO(b'{"a":')))
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(collecting: bool) -> None:
+    was = gc.isenabled()
+    (gc.enable if collecting else gc.disable)()
+    try:
+        list(datasets_from_json(BytesIO(b"[]")))
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_json_and_lines_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_JSON", 10)
     monkeypatch.setattr(content, "_LINE", 10)
     with pytest.raises(TooLarge):
-        datasets_from_json(BytesIO(b'["12345678"]'))
+        list(datasets_from_json(BytesIO(b'["12345678"]')))
     with pytest.raises(TooLarge):
         list(lines_from_ndjson(BytesIO(b'{"a":"12345678"}\n')))
 
