@@ -146,9 +146,10 @@ class _Person:
 
     def _deceased(self) -> dict[str, Any]:
         """Any death in force before any denial; then as every element."""
-        dying = [m for m in self._members if deceased(m.state) is not None]
         candidates = [
-            _Candidate(m, max(s for f, s in m.state.served().items() if f.startswith("deceased")), m.id in self._evidential) for m in dying
+            _Candidate(m, max((s for f, s in m.state.served().items() if f.startswith("deceased")), key=lambda s: s.stamp), m.id in self._evidential)
+            for m in self._members
+            if deceased(m.state) is not None
         ]
         dead = [c for c in candidates if deceased(c.member.state) != {"boolean": False}]
         dated = [c for c in dead if "dateTime" in (deceased(c.member.state) or {})]

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mappers.context import NHS_NUMBER, ODS_CODE
-from mappers.facts import IdentifierFact
+from mappers.facts import IdentifierFact, Stamp
 from mappers.patient import PatientState, Said
 
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -184,8 +184,8 @@ def deceased(state: PatientState) -> dict[str, Any] | None:
     return max(said, key=_death_strength).value if said else None
 
 
-def _death_strength(said: Said) -> tuple[bool, bool, Any]:
-    return said.value != {"boolean": False}, "dateTime" in said.value, said.stamp
+def _death_strength(said: Said) -> tuple[bool, bool, Stamp, str]:
+    return said.value != {"boolean": False}, "dateTime" in said.value, said.stamp, said.value.get("dateTime", "")
 
 
 def _choice(element: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
