@@ -49,7 +49,7 @@ _UIDS = tuple(
 _CHARSET = _name(CHARSET)
 
 
-def facts_from_json(dataset: Mapping[str, Any], context: MappingContext) -> InstanceFacts:
+def facts_from_json(dataset: object, context: MappingContext) -> InstanceFacts:
     """The InstanceFacts of one data set: an object whose members are tags of eight hexadecimal digits.
 
     Raises NotDicom, UidUnusable.
@@ -57,7 +57,7 @@ def facts_from_json(dataset: Mapping[str, Any], context: MappingContext) -> Inst
     if not isinstance(dataset, Mapping):
         raise NotDicom("a data set in DICOM JSON is an object")
     if _UIDS[0] not in dataset:
-        dataset = {key.upper(): value for key, value in dataset.items()}
+        dataset = {str(key).upper(): value for key, value in dataset.items()}
     study, series, sop, sop_class, meta_sop, meta_class = [_leaf(dataset.get(name)) for name in _UIDS]
     key = (plain_text(_leaf(dataset.get(_CHARSET))), context.source.charset, False)
     class_uid = uid_from_text(plain_text(sop_class or meta_class))
