@@ -13,7 +13,7 @@ QUESTIONS = [
     ("Patient", "family:exact=Hollis", "name.family.where($this = 'Hollis').exists()"),
     ("Patient", "family:contains=ield", "name.family.where($this.lower().contains('ield')).exists()"),
     ("Patient", "gender=female", "gender = 'female'"),
-    ("Patient", "gender:missing=true", "gender.exists().not()"),
+    ("Patient", "email:missing=true", "telecom.where(system = 'email').exists().not()"),
     ("Patient", f"identifier={NHS}|", f"identifier.where(system = '{NHS}').exists()"),
     ("Patient", "identifier:not=RTK001", "identifier.where(value = 'RTK001').exists().not()"),
     ("Patient", "active=true", "active = true"),
