@@ -57,6 +57,10 @@ def test_a_hard_veto_leaves_no_edge():
     assert only(candidate("a", numbered(alice)), candidate("b", numbered(anna, ANNA_NUMBER))) is None
 
 
+def test_a_pseudo_person_has_no_edge_though_all_else_agrees():
+    assert only(candidate("a", alice(pseudo=True)), candidate("b", alice())) is None
+
+
 def test_an_asserted_not_same_leaves_no_edge():
     assert only(candidate("a", alice()), candidate("b", alice()), not_same={"b"}) is None
 
