@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mappers.context import MappingContext
 from mappers.dicom.facts import InstanceFacts
-from mappers.dicom.patient import patient_key
+from mappers.dicom.patient import corrected_keys, patient_key
 from mappers.dicom.tables import REJECTION_TITLES
 from mappers.dicom.times import instant_from_da_tm, instant_from_dt
 
@@ -118,6 +118,54 @@ def _apply_rejections(winners: Iterable[InstanceFacts], result: Standing) -> Non
             result.visible.append(fact)
 
 
+class PatientKeys:
+    """The patient key of each fact of one study, after the corrections that its archive records (imaging.md 3.3).
+
+    A key that a source says it corrected moves with all that the source holds of the study.
+    """
+
+    def __init__(self, facts: Iterable[InstanceFacts], contexts: Mapping[str, MappingContext]) -> None:
+        self._asserted: dict[tuple[str, str, int], str] = {}
+        self._contexts = contexts
+        corrections = set()
+        for fact in facts:
+            if "OriginalAttributesSequence" in fact.instance.values:
+                corrections |= self._corrections(fact)
+        self._moved = _moved(corrections)
+
+    def _corrections(self, fact: InstanceFacts) -> set[tuple[str, str, str, str]]:
+        context = self._contexts[fact.source]
+        key = self.asserted(fact)
+        zone = context.source.time_zone
+        found = corrected_keys(fact, context)
+        return {(instant_from_dt(when, zone), fact.source, old, key) for when, old in found if old != key}
+
+    def asserted(self, fact: InstanceFacts) -> str:
+        """The key that the header itself asserts."""
+        place = (fact.source, fact.study_uid, id(fact.patient))
+        key = self._asserted.get(place)
+        if key is None:
+            key = self._asserted[place] = patient_key(fact, self._contexts[fact.source])
+        return key
+
+    def current(self, fact: InstanceFacts) -> str:
+        """The key that the fact's study is kept under."""
+        key = self.asserted(fact)
+        return self._moved.get((fact.source, key), key)
+
+
+def _moved(corrections: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str], str]:
+    """Where each corrected key of a source has moved, the corrections being applied in order of time."""
+    moved: dict[tuple[str, str], str] = {}
+    for _, source, old, new in sorted(corrections):
+        for place, key in moved.items():
+            if place[0] == source and key == old:
+                moved[place] = new
+        moved[source, old] = new
+        moved[source, new] = new
+    return moved
+
+
 Part = tuple[tuple[str, ...], tuple[InstanceFacts, ...]]
 
 
@@ -127,15 +175,12 @@ def partition(facts: Iterable[InstanceFacts], person_of: Mapping[str, str], cont
     One part is the usual case, several are the conflict of imaging.md 3.3. ``person_of`` gives the person of a
     patient key; a key that it lacks is a person of its own.
     """
-    keys: dict[tuple[str, str, int], str] = {}
+    held = list(facts)
+    keys = PatientKeys(held, contexts)
     parts: dict[str, list[InstanceFacts]] = {}
     named: dict[str, set[str]] = {}
-    held = list(facts)
     for fact in held:
-        place = (fact.source, fact.study_uid, id(fact.patient))
-        key = keys.get(place)
-        if key is None:
-            key = keys[place] = patient_key(fact, contexts[fact.source])
+        key = keys.current(fact)
         person = person_of.get(key, key)
         parts.setdefault(person, []).append(fact)
         named.setdefault(person, set()).add(key)

@@ -59,10 +59,22 @@ def _distinct(identifiers: Iterable[IdentifierFact]) -> tuple[IdentifierFact, ..
 
 def main_identifier(facts: InstanceFacts, context: MappingContext) -> IdentifierFact:
     """The PatientID with the system of its issuer, else an identifier scoped to (source, StudyInstanceUID)."""
-    values = facts.patient.values
+    return _main_identifier(facts.patient.values, facts.study_uid, context)
+
+
+def corrected_keys(facts: InstanceFacts, context: MappingContext) -> Iterator[tuple[str, str]]:
+    """When (as sent), and from which patient key, the archive says that it corrected this header (0400,0561)."""
+    for change in facts.instance.values.get("OriginalAttributesSequence", ()):
+        for original in change.get("ModifiedAttributesSequence", ()):
+            if "PatientID" in original:
+                key = _main_identifier(original, facts.study_uid, context).key
+                yield change.get("AttributeModificationDateTime", ""), key
+
+
+def _main_identifier(values: Mapping[str, Any], study_uid: str, context: MappingContext) -> IdentifierFact:
     value = values.get("PatientID", "")
     if not value or _is_placeholder(value) or values.get("TypeOfPatientID") in _NOT_TEXT:
-        return IdentifierFact(_study_patient_system(context), facts.study_uid, "PI", context.source.organisation)
+        return IdentifierFact(_study_patient_system(context), study_uid, "PI", context.source.organisation)
     return _identifier_fact(values, default_authority(context), context)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mappers.context import MappingContext
-from mappers.dicom.accumulation import Standing, partition, standing
+from mappers.dicom.accumulation import PatientKeys, Standing, partition, standing
 from mappers.dicom.codes import concepts_from_codes
 from mappers.dicom.election import Election, voices
 from mappers.dicom.facts import InstanceFacts
@@ -39,10 +39,12 @@ def imaging_study(
     gives Endpoint ids by (source code, connection type); ``flags`` are findings of the caller's, shown with the map's.
     """
     setting = Setting(contexts, endpoints, set(flags))
-    stands = standing(facts, contexts)
+    held = list(facts)
+    stands = standing(held, contexts)
     known = stands.visible or stands.hidden or stands.notes
     setting.flags.update(stands.flags)
-    made = _study(known, stands, id, subject_of, setting)
+    subject = _subject(known, PatientKeys(held, contexts), subject_of, setting)
+    made = _study(known, stands, id, subject, setting)
     return made, summary(made), custodian(known, setting)
 
 
@@ -52,7 +54,7 @@ def custodian(known: Iterable[InstanceFacts], setting: Setting) -> str:
     return setting.contexts[best].source.organisation
 
 
-def _study(known: list[InstanceFacts], stands: Standing, id: str, subject_of: Mapping[str, str | None], setting: Setting) -> dict[str, Any]:
+def _study(known: list[InstanceFacts], stands: Standing, id: str, subject: dict[str, Any], setting: Setting) -> dict[str, Any]:
     election = Election(voices(known, lambda fact: fact.study, setting.contexts), setting.flags)
     requests = Election(voices(known, lambda fact: fact.series, setting.contexts), set())
     offset = election.one("TimezoneOffsetFromUTC")
@@ -61,7 +63,7 @@ def _study(known: list[InstanceFacts], stands: Standing, id: str, subject_of: Ma
         "identifier": study_identifiers(known, election, requests, setting),
         "status": stands.status,
         "modality": _modalities(series),
-        "subject": _subject(known, subject_of, setting),
+        "subject": subject,
         "encounter": encounter_reference(election, setting),
         "started": _started(election, setting),
         "basedOn": based_on(election, requests, setting),
@@ -107,25 +109,20 @@ def _modalities(series: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [codings[code] for code in sorted(codings, key=lambda code: (-counts[code], code))]
 
 
-def _subject(known: list[InstanceFacts], subject_of: Mapping[str, str | None], setting: Setting) -> dict[str, Any]:
+def _subject(known: list[InstanceFacts], keys: PatientKeys, subject_of: Mapping[str, str | None], setting: Setting) -> dict[str, Any]:
     """The patient named by the best ranked source, then by most instances, then the smallest key."""
-    counts: dict[tuple[str, int], int] = {}
-    examples: dict[tuple[str, int], InstanceFacts] = {}
+    counts: dict[tuple[int, str, str], int] = {}
+    examples: dict[tuple[int, str, str], InstanceFacts] = {}
     for fact in known:
-        place = (fact.source, id(fact.patient))
-        counts[place] = counts.get(place, 0) + 1
-        examples[place] = fact
-    asserted: dict[tuple[int, str, str], int] = {}
-    facts: dict[tuple[int, str, str], InstanceFacts] = {}
-    for place, fact in examples.items():
-        key = main_identifier(fact, setting.contexts[fact.source]).key
+        key = keys.current(fact)
         claim = (*setting.rank(fact.source), key)
-        asserted[claim] = asserted.get(claim, 0) + counts[place]
-        facts[claim] = fact
-    best = min(asserted, key=lambda claim: (claim[0], claim[1], -asserted[claim], claim[2]))
-    main = main_identifier(facts[best], setting.contexts[best[1]])
+        counts[claim] = counts.get(claim, 0) + 1
+        if claim not in examples or keys.asserted(fact) == key:
+            examples[claim] = fact
+    best = min(counts, key=lambda claim: (claim[0], claim[1], -counts[claim], claim[2]))
+    main = main_identifier(examples[best], setting.contexts[best[1]])
     local = identifier(main.system, main.value, owner=main.owner)
-    patient = subject_of.get(main.key)
+    patient = subject_of.get(best[2])
     return {**({"reference": f"Patient/{patient}"} if patient else {}), "type": "Patient", "identifier": local}
 
 

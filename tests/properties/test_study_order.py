@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
@@ -14,6 +15,10 @@ from mappers.dicom.study import imaging_study, partition
 from tests.unit.mappers.dicom.making import CONTEXTS, ENDPOINTS, SERIES, STUDY, code, instance, item, rejection
 
 SOURCES = ("RTK-PACS", "RA2-PACS")
+
+
+def _change(old: str, when: str) -> Dataset:
+    return item(AttributeModificationDateTime=when, ModifiedAttributesSequence=[item(PatientID=old)])
 
 
 def _pool() -> list[InstanceFacts]:
@@ -26,6 +31,9 @@ def _pool() -> list[InstanceFacts]:
         {"SeriesInstanceUID": f"{STUDY}.5", "SeriesNumber": None, "Modality": None},
         {"SeriesDescription": "Axial", "ImageLaterality": "L", "BodyPartExamined": "CHEST"},
         {"ContentLabel": "NEW", "OriginalAttributesSequence": [item(AttributeModificationDateTime="20250102")]},
+        {"PatientID": "A300", "OriginalAttributesSequence": [_change("A200", "20250102")]},
+        {"OriginalAttributesSequence": [_change("A300", "20250103")]},
+        {"PatientID": "A200", "OriginalAttributesSequence": [_change("A100", "20250103")]},
         {"ProcedureCodeSequence": [code("CHEAD", "NICIP", "CT head")], "InstanceNumber": "-4"},
         {"RequestAttributesSequence": [item(AccessionNumber="3", ReasonForTheRequestedProcedure="Fall")]},
         {"Modality": "ZZ", "ImageLaterality": "R", "StudyDate": "20251026", "StudyTime": "0130"},

@@ -174,3 +174,41 @@ def test_the_subject_of_one_archive_is_that_of_most_instances() -> None:
     many = [instance(1, PatientID="A101"), instance(2), instance(3)]
     assert mapped(many, subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
     assert mapped(many[:2], subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
+
+
+def _corrected(old: str, new: str, when: str, number: int = 1, **values: Any) -> Any:
+    """An instance whose archive says when it corrected the PatientID."""
+    change = item(AttributeModificationDateTime=when, ModifiedAttributesSequence=[item(PatientID=old)])
+    return instance(number, PatientID=new, OriginalAttributesSequence=[change], **values)
+
+
+def test_a_patient_id_that_the_archive_corrected_moves_the_study() -> None:
+    many = [instance(1, PatientID="A200"), instance(2, PatientID="A200"), _corrected("A200", "A100", "20250111")]
+    ((keys, members),) = partition(many, {}, CONTEXTS)
+    assert keys == (RTK_KEY,)
+    made = mapped(members)[0]
+    assert (made["subject"]["reference"], made["subject"]["identifier"]["value"]) == ("Patient/alice-rtk", "A100")
+    assert made["numberOfInstances"] == 2
+
+
+def test_a_patient_id_corrected_back_stays_where_it_went_last() -> None:
+    many = [_corrected("A200", "A100", "20250111"), _corrected("A100", "A200", "20250112", 2), instance(3)]
+    ((keys, _),) = partition(many, {}, CONTEXTS)
+    assert keys == (f"{BASE}/Id/RTK/mrn|A200",)
+    assert mapped(many)[0]["subject"]["identifier"]["value"] == "A200"
+
+
+def test_corrections_follow_one_another() -> None:
+    many = [instance(1, PatientID="A300"), _corrected("A300", "A200", "20250111", 2), _corrected("A200", "A100", "20250112", 3)]
+    assert [keys for keys, _ in partition(many, {}, CONTEXTS)] == [(RTK_KEY,)]
+
+
+def test_a_correction_is_of_its_own_archive_and_of_the_patient_id_only() -> None:
+    other = instance(1, "RA2-PACS", PatientID="A200")
+    change = item(AttributeModificationDateTime="20250111", ModifiedAttributesSequence=[item(AccessionNumber="9")])
+    many = [other, _corrected("A200", "A100", "20250111", 2), instance(3, PatientID="A400", OriginalAttributesSequence=[change])]
+    assert len(partition(many, {}, CONTEXTS)) == 3
+
+
+def test_a_bare_push_under_another_patient_id_is_a_conflict() -> None:
+    assert len(partition([instance(1, PatientID="A200"), instance(1)], {}, CONTEXTS)) == 2
