@@ -134,9 +134,20 @@ def config() -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def check(default: Path | None, path: Path | None) -> None:
-    """Say whether a settings file is right, and what is wrong with it."""
-    _settings(path or default)
-    click.echo("The settings are right.")
+    """Say whether a settings file is right, and what it means."""
+    settings = _settings(path or default)
+    click.echo(f"The settings are right: {settings.mode} mode, store {settings.store.partition('://')[0]}.")
+    for name, listener in (("HTTP", settings.listeners.http), ("MLLP", settings.listeners.mllp), ("DICOM", settings.listeners.dicom)):
+        click.echo(f"  {name} {f'listens on {listener}' if listener else 'is off'}")
+    for ods, trust in settings.organisations.items():
+        click.echo(f"  {ods} {trust.name}")
+        for code, feed in settings.sources.items():
+            if feed.organisation == ods:
+                click.echo(f"    feed {code}: MSH-3 {feed.msh3}, MSH-4 {feed.msh4}; identifiers without authority are {feed.default_authority or 'refused'}")
+        for code, archive in settings.archives.items():
+            if archive.organisation == ods:
+                titles = ", ".join(archive.ae_titles) or "none"
+                click.echo(f"    archive {code}: AE titles {titles}; {archive.dicomweb_base or 'no DICOMweb'}; PatientIDs without issuer are {archive.default_authority or 'its own'}")
 
 
 @config.command()
