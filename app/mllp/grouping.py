@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -123,5 +125,6 @@ class Grouper(Generic[T]):
         return [answer for frame in frames for answer in self._answers([frame])]
 
     def _after_failure(self, frame: Frame, error: Exception) -> bytes | None:
-        _log.error("mllp.receive_failed", error=type(error).__name__, bytes=frame.size)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("mllp.receive_failed", error=type(error).__name__, place=f"{place.name}, {Path(place.filename).name}:{place.lineno}", bytes=frame.size)
         return self._failed(frame, error) if self._failed else None

@@ -138,6 +138,7 @@ def test_a_failure_is_logged_without_its_text(ingest, capsys):
     out = capsys.readouterr().out
     assert "mllp.receive_failed" in out
     assert "ValueError" in out
+    assert "__call__, test_grouping.py:" in out
     assert "patient" not in out
 
 
