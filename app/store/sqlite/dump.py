@@ -65,11 +65,11 @@ def _qualifiers(kind: int, a: str, b: str) -> tuple[str, ...]:
 
 def _listed(slots: dict[int, tuple[int, tuple[str, ...]]], rows: Packed) -> bytes:
     found: dict[str, set[tuple[Any, ...]]] = {}
-    for slot, value, mark in rows.values:
+    for slot, value, _, exact in rows.values:
         kind, lead = slots[slot]
         found.setdefault(_KINDS[kind], set()).add((*lead, value))
-        if kind == STRING and mark & 4:
-            found.setdefault("exact", set()).add((*lead, value))
+        if exact is not None:
+            found.setdefault("exact", set()).add((*lead, exact))
     for slot, low, high, _ in rows.dates:
         lead = slots[slot][1]
         if lead[0] != LAST_UPDATED:

@@ -22,7 +22,7 @@ from app.search.criteria import (
     TypedIdentifier,
 )
 from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
-from app.store.sqlite.rows import IS_EXACT, LAST_UPDATED, has_entry, has_sort_value
+from app.store.sqlite.rows import LAST_UPDATED, has_entry, has_sort_value, led_to
 from app.store.sqlite.view import FALSE, TRUE, Sql, View, joined, marks, union
 
 LAST_CHARACTER = "\U0010ffff"
@@ -55,8 +55,8 @@ def places(view: View, leaf: Leaf) -> tuple[Place, ...]:
         case StringStarts(param, value):
             return _starts(view.slot(STRING, param), value)
         case StringIs(param, value):
-            itself = Sql("e.slot = ? AND e.value = ? AND e.mark & ?", (view.slot(STRING, param), value, IS_EXACT))
-            return (*_equal(view.slot(EXACT, param), (value,)), Place("entry", itself, seeks=True))
+            shared = Sql("e.slot = ? AND e.value IN (?, ?) AND e.exact = ?", (view.slot(STRING, param), *led_to(value), value))
+            return (*_equal(view.slot(EXACT, param), (value,)), Place("entry", shared, seeks=True))
         case StringHas(param, value):
             return (Place("entry", Sql("e.slot = ? AND instr(e.value, ?) > 0", (view.slot(STRING, param), value)), seeks=False),)
         case DateIs(param, prefix, low, high):
@@ -201,8 +201,9 @@ def _among(view: View, found: tuple[Place, ...], rid: str) -> Sql:
     tests = []
     for place in found:
         if place.seeks:
-            rows = select(view, place)
-            tests.append(Sql(f"EXISTS ({rows.text} AND e.rid = {rid})", rows.given))
+            valid, table = view.valid("e"), "date e INDEXED BY date_rid" if place.table == "date" else "entry e"
+            test = f"EXISTS (SELECT 1 FROM {table} WHERE {place.where.text} AND {valid.text} AND e.rid = {rid})"
+            tests.append(Sql(test, place.where.given + valid.given))
     if sets := [select(view, place) for place in found if not place.seeks]:
         rows = union(sets)
         tests.append(Sql(f"{rid} IN ({rows.text})", rows.given))

@@ -23,7 +23,7 @@ from app.search.criteria import (
     TypedIdentifier,
 )
 from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
-from app.store.sqlite.rows import HIGHEST, IS_EXACT, LAST_UPDATED, LOWEST, Packed
+from app.store.sqlite.rows import HIGHEST, LAST_UPDATED, LOWEST, Packed
 from app.store.sqlite.view import View
 
 SortValue = str | int | None
@@ -47,7 +47,7 @@ class Candidate:
 
 
 Test = Callable[[Candidate], bool]
-ValueTest = Callable[[str, int], bool]
+ValueTest = Callable[[str, str | None], bool]
 
 
 def test_of(view: View, criterion: Criterion) -> Test:
@@ -90,15 +90,15 @@ def _value_test(
             return _any(frozenset({view.slot(STRING, param)}), lambda value, _: asked in value)
         case StringIs(param, asked):
             other = _any(frozenset({view.slot(EXACT, param)}), lambda value, _: value == asked)
-            itself = _any(frozenset({view.slot(STRING, param)}), lambda value, mark: value == asked and mark & IS_EXACT > 0)
-            return lambda candidate: other(candidate) or itself(candidate)
+            shared = _any(frozenset({view.slot(STRING, param)}), lambda _, exact: exact == asked)
+            return lambda candidate: other(candidate) or shared(candidate)
         case RefersTo(param, targets):
             wanted = frozenset(targets)
             return _any(frozenset({view.slot(REFERENCE, param)}), lambda value, _: value in wanted)
 
 
 def _any(slots: frozenset[int | None], holds: ValueTest) -> Test:
-    return lambda candidate: any(slot in slots and holds(value, mark) for slot, value, mark in candidate.rows.values)
+    return lambda candidate: any(slot in slots and holds(value, exact) for slot, value, _, exact in candidate.rows.values)
 
 
 _DATE_TESTS: dict[str, Callable[[int, int, int, int], bool]] = {

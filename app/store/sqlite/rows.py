@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -18,11 +20,11 @@ import orjson
 from app.search.criteria import Entries
 from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
 
-LOWEST, HIGHEST, IS_EXACT, ONLY = 1, 2, 4, 8
+LOWEST, HIGHEST, ONLY = 1, 2, 4
 LAST_UPDATED = "_lastUpdated"
 
-Value = tuple[int, str, int]
-"""Slot, value, mark."""
+Value = tuple[int, str, int, str | None]
+"""Slot, value, mark, and of a string its exact form where that stands in the same row."""
 Date = tuple[int, int, int, int]
 """Slot, low, high, mark."""
 MakeSlot = Callable[[int, str, str, str], int]
@@ -31,6 +33,7 @@ MakeSlot = Callable[[int, str, str, str], int]
 _FEW = 32
 _LEVEL = 3
 _MILLISECOND = 1000
+_SLOT_AND_VALUE = itemgetter(0, 1)
 _FIRST_CHARACTER, _FIRST_SORT_CHARACTER = 0x20, 0x4000
 
 
@@ -64,19 +67,36 @@ def microseconds(instant: str) -> int:
 
 def rows_from_entries(entries: Entries, slot: MakeSlot) -> Rows:
     """The index rows of a resource's entries."""
+    strings, others = _strings(entries.strings, slot)
     values = [
-        *_marked([(param, slot(TOKEN, param, system, ""), code, 0) for param, system, code in entries.tokens]),
-        *_marked([
-            (param, slot(STRING, param, "", ""), text, IS_EXACT if text == exact else 0) for param, text, exact in entries.strings
-        ]),
-        *_marked([(param, slot(REFERENCE, param, "", ""), target, 0) for param, target in entries.references]),
-        *[(slot(EXACT, param, "", ""), exact, 0) for param, text, exact in entries.strings if text != exact],
-        *[(slot(TYPED, param, system, code), value, 0) for param, system, code, value in entries.typed],
-        *[(slot(TEXT, param, "", ""), text, 0) for param, text in entries.texts],
+        *_marked([(param, slot(TOKEN, param, system, ""), code, None) for param, system, code in entries.tokens]),
+        *_marked(strings),
+        *_marked([(param, slot(REFERENCE, param, "", ""), target, None) for param, target in entries.references]),
+        *others,
+        *[(slot(TYPED, param, system, code), value, 0, None) for param, system, code, value in entries.typed],
+        *[(slot(TEXT, param, "", ""), text, 0, None) for param, text in entries.texts],
     ]
     sorts = _params(entries.tokens, entries.strings, entries.dates, entries.references)
     params = sorts | _params(entries.typed, entries.texts)
-    return Rows(frozenset(_joined(values)), frozenset(_dates(entries.dates, slot)), tuple(sorted(params)), tuple(sorted(sorts)))
+    return Rows(frozenset(values), frozenset(_dates(entries.dates, slot)), tuple(sorted(params)), tuple(sorted(sorts)))
+
+
+def led_to(exact: str) -> tuple[str, str]:
+    """The values under which a string's exact form is looked for: itself, and in lower case."""
+    return exact, exact.lower()
+
+
+def _strings(entries: Sequence[tuple[str, str, str]], slot: MakeSlot) -> tuple[list[tuple[str, int, str, str | None]], list[Value]]:
+    """Strings with the exact form that shares their row, and rows for the exact forms that do not."""
+    shared: dict[tuple[str, str], str | None] = {}
+    others: list[Value] = []
+    for param, text, exact in entries:
+        if text in led_to(exact) and shared.get((param, text)) is None:
+            shared[param, text] = exact
+        else:
+            shared.setdefault((param, text), None)
+            others.append((slot(EXACT, param, "", ""), exact, 0, None))
+    return [(param, slot(STRING, param, "", ""), text, exact) for (param, text), exact in shared.items()], others
 
 
 def _params(*kinds: Sequence[tuple[Any, ...]]) -> set[str]:
@@ -89,7 +109,7 @@ def last_updated_rows(now: str, slot: MakeSlot) -> frozenset[Date]:
     return frozenset({(slot(DATE, LAST_UPDATED, "", ""), low, low + _MILLISECOND, LOWEST | HIGHEST | ONLY)})
 
 
-def _marked(values: Sequence[tuple[str, int, str, int]]) -> list[Value]:
+def _marked(values: Sequence[tuple[str, int, str, str | None]]) -> list[Value]:
     low: dict[str, int] = {}
     high: dict[str, int] = {}
     for at, (param, _, value, _) in enumerate(values):
@@ -100,17 +120,9 @@ def _marked(values: Sequence[tuple[str, int, str, int]]) -> list[Value]:
         elif value > values[high[param]][2]:
             high[param] = at
     return [
-        (slot, value, mark | (LOWEST if low[param] == at else 0) | (HIGHEST if high[param] == at else 0))
-        for at, (param, slot, value, mark) in enumerate(values)
+        (slot, value, (LOWEST if low[param] == at else 0) | (HIGHEST if high[param] == at else 0), exact)
+        for at, (param, slot, value, exact) in enumerate(values)
     ]
-
-
-def _joined(values: Iterable[Value]) -> Iterable[Value]:
-    """One row a slot and value: strings that differ only in their exact form share theirs."""
-    marks: dict[tuple[int, str], int] = {}
-    for slot, value, mark in values:
-        marks[slot, value] = marks.get((slot, value), 0) | mark
-    return ((slot, value, mark) for (slot, value), mark in marks.items())
 
 
 def _dates(dates: Sequence[tuple[str, int, int]], slot: MakeSlot) -> Iterable[Date]:
@@ -127,20 +139,28 @@ def pack(rows: Rows) -> tuple[bytes, bytes | None]:
     """The rows as kept beside the resource: those of slots with many values apart, but for the lowest and highest."""
     many = _many(rows.values) if len(rows.values) > _FEW else None
     if not many:
-        return orjson.dumps([_flat(sorted(rows.values)), _flat(rows.dates)]), None
+        return _packed(rows.values, rows.dates), None
     near = [row for row in rows.values if row[0] not in many or row[2] & (LOWEST | HIGHEST)]
-    far = sorted(row for row in rows.values if row[0] in many)
-    return orjson.dumps([_flat(sorted(near)), _flat(rows.dates)]), zlib.compress(orjson.dumps(_flat(far)), _LEVEL)
+    far = [row for row in rows.values if row[0] in many]
+    return _packed(near, rows.dates), zlib.compress(_packed(far, ()), _LEVEL)
 
 
 def _many(values: Iterable[Value]) -> set[int]:
     """Slots with so many values that they are kept apart."""
-    sizes = Counter(slot for slot, _, _ in values)
+    sizes = Counter(row[0] for row in values)
     return {slot for slot, size in sizes.items() if size > _FEW}
 
 
-def _flat(rows: Iterable[tuple[int | str, ...]]) -> list[int | str]:
-    return [field for row in rows for field in row]
+def _packed(values: Iterable[Value], dates: Iterable[Date]) -> bytes:
+    """JSON of three flat lists: values without an exact form, values with one, dates."""
+    plain: list[int | str] = []
+    exact: list[int | str | None] = []
+    for row in sorted(values, key=_SLOT_AND_VALUE):
+        if row[3] is None:
+            plain += row[:3]
+        else:
+            exact += row
+    return orjson.dumps([plain, exact, [field for row in dates for field in row]])
 
 
 class Packed:
@@ -149,8 +169,11 @@ class Packed:
     __slots__ = ("dates", "values")
 
     def __init__(self, near: bytes, far: bytes | None = None) -> None:
-        values, dates = orjson.loads(near)
+        plain, exact, dates = orjson.loads(near)
         if far is not None:
-            values += orjson.loads(zlib.decompress(far))
-        self.values: list[Value] = list(zip(values[::3], values[1::3], values[2::3], strict=True))
+            further = orjson.loads(zlib.decompress(far))
+            plain, exact = plain + further[0], exact + further[1]
+        self.values: list[Value] = list(zip(plain[::3], plain[1::3], plain[2::3], repeat(None)))
+        if exact:
+            self.values += zip(exact[::4], exact[1::4], exact[2::4], exact[3::4], strict=True)
         self.dates: list[Date] = list(zip(dates[::4], dates[1::4], dates[2::4], dates[3::4], strict=True))

@@ -3,8 +3,8 @@
 ``name`` numbers the names of types, parameters, kinds and their indexes. A ``slot`` is what an index row
 stands under: a parameter, the kind of value, and what qualifies it (a token's system, an Identifier's
 type); of dates it also tells the longest range ever held, and whether a resource ever had several. Index rows carry the commit numbers [start, stop) they are valid in; ``stop`` is null while open.
-``mark`` bits: 1 lowest and 2 highest value of the parameter in the resource, 4 the string is its own
-exact form, 8 the only date.
+``mark`` bits: 1 lowest and 2 highest value of the parameter in the resource, 4 the only date. A string's
+row holds its exact form too where lower case alone leads from that to the value; others have a row of their own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX lifetime_commit ON lifetime (type, start, stop, deleted, custodian)",
         """CREATE TABLE entry (
             slot INTEGER NOT NULL, value TEXT NOT NULL, rid INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER,
-            mark INTEGER NOT NULL, PRIMARY KEY (slot, value, rid, start)) WITHOUT ROWID""",
+            mark INTEGER NOT NULL, exact TEXT, PRIMARY KEY (slot, value, rid, start)) WITHOUT ROWID""",
         "CREATE INDEX entry_ended ON entry (stop) WHERE stop IS NOT NULL",
         """CREATE TABLE date (
             slot INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, rid INTEGER NOT NULL, start INTEGER NOT NULL,

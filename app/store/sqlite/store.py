@@ -29,7 +29,7 @@ _LAST_COMMIT = "SELECT number, instant FROM commits ORDER BY number DESC LIMIT 1
 _PURGED = "INSERT INTO fact VALUES ('purged', ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 _MOST_IN_A_COMMIT = 512
 _PURGED_AT_ONCE = 5_000
-_CHECKPOINT_PAGES = 16_000
+_CHECKPOINT_PAGES = 32_000
 _CAREFUL_GROUPS = 20
 """After a group had to run twice, so many run with savepoints at once: what brought it about is likely to go on."""
 _WAL_BYTES = 256 * 2**20

@@ -41,7 +41,7 @@ from app.store.sqlite.snapshot import SqliteSnapshot
 
 T = TypeVar("T")
 
-_OPEN_ENTRY = "INSERT INTO entry (slot, value, mark, rid, start) VALUES (?, ?, ?, ?, ?)"
+_OPEN_ENTRY = "INSERT INTO entry (slot, value, mark, exact, rid, start) VALUES (?, ?, ?, ?, ?, ?)"
 _OPEN_DATE = "INSERT INTO date (slot, low, high, mark, rid, start) VALUES (?, ?, ?, ?, ?, ?)"
 _CLOSE_ENTRY = "UPDATE entry SET stop = ? WHERE slot = ? AND value = ? AND rid = ? AND stop IS NULL"
 _CLOSE_DATE = "UPDATE date SET stop = ? WHERE slot = ? AND low = ? AND high = ? AND rid = ? AND stop IS NULL"
@@ -344,7 +344,7 @@ class SqliteTransaction(SqliteSnapshot):
             self._close(rid, values - new_values, dates - new_dates)
             new_values, new_dates = new_values - values, new_dates - dates
         run, commit = self._connection.executemany, self.commit
-        run(_OPEN_ENTRY, [(slot, value, mark, rid, commit) for slot, value, mark in new_values])
+        run(_OPEN_ENTRY, [(*row, rid, commit) for row in new_values])
         run(_OPEN_DATE, [(*row, rid, commit) for row in new_dates])
         for slot, low, high, mark in new_dates:
             self._new_names.widen(self._connection, slot, high - low, mark & ONLY == 0)
@@ -353,9 +353,9 @@ class SqliteTransaction(SqliteSnapshot):
     def _close(self, rid: int, values: Iterable[Value], dates: Iterable[Date]) -> None:
         run, commit = self._connection.executemany, self.commit
         if rid in self._indexed:
-            run(_DROP_ENTRY, [(slot, value, rid, commit) for slot, value, _ in values])
+            run(_DROP_ENTRY, [(slot, value, rid, commit) for slot, value, _, _ in values])
             run(_DROP_DATE, [(slot, low, high, rid, commit) for slot, low, high, _ in dates])
-        run(_CLOSE_ENTRY, [(commit, slot, value, rid) for slot, value, _ in values])
+        run(_CLOSE_ENTRY, [(commit, slot, value, rid) for slot, value, _, _ in values])
         run(_CLOSE_DATE, [(commit, slot, low, high, rid) for slot, low, high, _ in dates])
 
 
