@@ -30,6 +30,7 @@ class Source:
     ``authorities`` maps the namespace (CX.4.1, issuer of Patient ID) or universal id that this
     source sends, upper case, to an Authority; ``default_authority`` serves where none is sent.
 
+    ``snapshot_add`` names the list fields of mappers.facts whose repeats add to earlier ones instead of replacing them.
     ``code_maps`` gives, by field of mappers.facts, the (system, code, display) of each code that the source sends,
     upper case. ``death_dispositions`` are the PV1-36 codes by which a discharge says that the patient died, at the
     time of PV1-45 if ``death_time_from_discharge``. ``tolerate_utf8`` reads UTF-8 declared as 8859/x, with a flag.

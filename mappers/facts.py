@@ -73,10 +73,13 @@ class Assertion:
     list[Patient.contact]; ``nhsNumber`` {"value", "labelled"} (made from the identifiers where not given);
     ``mothersMaidenName`` list[HumanName]; ``pseudo``, ``restricted``, ``alias``, ``addressDefault`` bool; ``consent``
     and ``reliability`` raw codes.
+
+    ``add`` where the sender's repeats of a list field add to its earlier ones instead of replacing them.
     """
 
     field: str
     value: Any
+    add: bool = False
 
 
 @dataclass(frozen=True, slots=True)

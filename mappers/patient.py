@@ -27,6 +27,8 @@ _HISTORY_OF = {
     "name": "name", "name.alias": "name", "address": "address",
     "telecom.home": "telecom", "telecom.work": "telecom", "telecom.other": "telecom",
 }  # fmt: skip
+_ADDED = 20
+"""How many repeats are kept of a list field whose sender adds instead of replacing."""
 _CONTENT = {"name": ("family", "given", "suffix", "text"), "address": ("line", "city", "postalCode", "text"), "telecom": ("system", "value")}
 _VERSION = 1
 _NHS = f"{NHS_NUMBER}|"
@@ -143,7 +145,16 @@ class PatientState:
         """Field winners: of each field the greatest stamp among the sources that have not deleted it."""
         if self._view is None:
             self._view = {f: said for f, entries in self._fields.items() if (said := self._winner(f, entries)) is not None}
+            for field in [f for f in self._view if f"+{f}" in self._history]:
+                self._view[field] = self._with_added(field, self._view[field])
         return self._view
+
+    def _with_added(self, field: str, said: Said) -> Said:
+        """The winner, then the earlier repeats that its sender only added to, newest first, none older than a deletion of all."""
+        mine = [(key, s) for key, s in self._history[f"+{field}"].items() if s.stamp.source == said.stamp.source]
+        deleted = max((s.stamp for _, s in mine if s.value is None), default=None)
+        added = [s.value for _, s in sorted(mine, key=_age, reverse=True) if s.value is not None and (deleted is None or s.stamp > deleted)]
+        return Said(said.stamp, [*said.value, *(item for item in added if item not in said.value)])
 
     def value(self, field: str) -> Any:
         """The winner's value of a field, None where there is none."""
@@ -163,7 +174,7 @@ class PatientState:
         return {
             "values": {field: said.value for field, said in self.served().items()},
             "identifiers": [(held.key, held.attributes, held.ended) for held in self._held()],
-            "history": {group: [said.value for said in self.history(group)] for group in self._history},
+            "history": {group: [said.value for said in self.history(group)] for group in HISTORY if group in self._history},
             "pseudo": self.pseudo,
             "flags": self.flags(),
         }
@@ -288,7 +299,7 @@ def _strength(said: Said) -> tuple[Stamp, bytes]:
 
 
 def _newest(entries: Entries, group: str) -> Entries:
-    limit = HISTORY[group]
+    limit = HISTORY.get(group, _ADDED)
     return entries if len(entries) <= limit else dict(sorted(entries.items(), key=_age)[-limit:])
 
 
@@ -307,9 +318,20 @@ def _state_of(facts: PatientFacts, stamp: Stamp) -> PatientState:
         if group is not None and value and stamp.rank != PROVISIONAL:
             entries = history.setdefault(group, {})
             entries.update({key: _greater(entries.get(key), Said(timed, item)) for item in value if (key := _content_key(group, item))})
+    if stamp.rank != PROVISIONAL:
+        history.update(_added(facts, timed))
     history = {group: _newest(entries, group) for group, entries in history.items()}
     identifiers = {f.key: {source: Said(timed, _attributes(f))} for f in facts.identifiers}
     return PatientState(fields, history, identifiers, _first(facts, stamp))
+
+
+def _added(facts: PatientFacts, stamp: Stamp) -> dict[str, Entries]:
+    """By "+" and the field, the repeats of fields that their sender only adds to, and the mark of a deletion of all."""
+    return {
+        f"+{a.field}": {f"{stamp.source} {orjson.dumps(item).decode()}": Said(stamp, item) for item in a.value or [None]}
+        for a in facts.assertions
+        if a.add
+    }
 
 
 def _said(facts: PatientFacts) -> Iterator[tuple[str, Any]]:

@@ -220,7 +220,7 @@ def contact_point_from_xtn(repeat: str, d: Delimiters, use: str | None) -> dict[
     number = parts[11] or parts[0]
     if parts[1].upper() == "NET" or (not number and parts[3]):
         system = "email"
-    value = (parts[3] or number) if system == "email" else (number or " ".join([part for part in parts[4:7] if part]))
+    value = (parts[3] or number) if system == "email" else (number or _number(parts))
     if not value:
         return None
     point = {"system": system, "value": value}
@@ -228,6 +228,12 @@ def contact_point_from_xtn(repeat: str, d: Delimiters, use: str | None) -> dict[
     if use:
         point["use"] = use
     return point
+
+
+def _number(parts: list[str]) -> str:
+    """The number of XTN.5 country code, .6 area code and .7 local number."""
+    country = parts[4].lstrip("+")
+    return " ".join([part for part in (f"+{country}" if country else "", parts[5], parts[6]) if part])
 
 
 def concept_from_ce(repeat: str, d: Delimiters, codes: Mapping[str, tuple[str, str, str]] | None = None) -> dict[str, Any] | None:

@@ -202,9 +202,14 @@ class Head:
 
 def head(raw: bytes) -> Head:
     """The MSH of any bytes, also of garbage or of a cut-off message."""
-    start = 3 if raw.startswith(_BOM) else 0
-    end = min(e if e >= 0 else len(raw) for e in (raw.find(b"\r", start), raw.find(b"\n", start)))
-    return Head(raw[start:end].decode("latin-1"))
+    body = _body(raw)
+    end = min(e if e >= 0 else len(body) for e in (body.find(b"\r"), body.find(b"\n")))
+    return Head(body[:end].decode("latin-1"))
+
+
+def _body(raw: bytes) -> bytes:
+    """The bytes without byte order mark and blank lines before the first segment."""
+    return raw if raw.startswith(b"MSH") else raw.removeprefix(_BOM).lstrip(b"\r\n")
 
 
 class Message:
@@ -243,7 +248,7 @@ def read(raw: bytes, default_charset: str = "ASCII", *, limits: Limits = ADT_LIM
     if not header.present:
         raise NoHeader("a message begins with an MSH segment", location="MSH^1")
     codec = charsets.codec_of(header.component(18), default_charset)
-    body = raw[3:] if raw.startswith(_BOM) else raw
+    body = _body(raw)
     text, codec, flags = charsets.decode(body, codec, default_charset, tolerate_utf8=tolerate_utf8)
     separator = "\r" if _has_bare_cr(body) else "\n"
     lines = text.split(separator)

@@ -63,6 +63,9 @@ def patient_facts(segments: PatientSegments, context: MappingContext, *, day: st
         *_nk1(segments.nk1, context, flags),
         *(_zu8(segments.zu8) if segments.zu8 else ()),
     ]
+    adding = context.source.snapshot_add
+    if adding:
+        assertions = [replace(a, add=True) if a.field in adding else a for a in assertions]
     return PatientFacts(tuple(identifiers), tuple(assertions), tuple(sorted(set(flags))))
 
 

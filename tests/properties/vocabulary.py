@@ -49,7 +49,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "restricted": st.booleans(),
 }
 
-assertions = st.sampled_from(sorted(FIELDS)).flatmap(lambda name: st.builds(Assertion, st.just(name), st.none() | FIELDS[name]))
+LISTS = ("address", "telecom.home")
+
+assertions = st.sampled_from(sorted(FIELDS)).flatmap(
+    lambda name: st.builds(Assertion, st.just(name), st.none() | FIELDS[name], st.booleans() if name in LISTS else st.just(False))
+)
 
 identifiers = st.one_of(
     st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from mappers.context import NHS_NUMBER
-from mappers.facts import IdentifierFact
+from mappers.facts import Assertion, IdentifierFact, PatientFacts
 from mappers.patient import HISTORY, PatientState
 
 SMITH = [{"use": "official", "family": "SMITH", "given": ["BEA"]}]
@@ -234,3 +234,29 @@ def test_what_each_source_said_can_be_asked(state_of, facts, stamp):
     state = state_of((facts(name=SMITH), stamp(1)), (facts(name=None), stamp(2, source="rtk-ris")))
     assert {source: said.value for source, said in state.said("name")} == {"rtk-pas": SMITH, "rtk-ris": None}
     assert list(state.said("gender")) == []
+
+
+def adding(values: list[dict[str, str]] | None) -> PatientFacts:
+    return PatientFacts((), (Assertion("address", values, add=True),))
+
+
+def test_a_source_may_add_repeats_instead_of_replacing_them(state_of, facts, stamp):
+    x, y, z = {"city": "X"}, {"city": "Y"}, {"city": "Z"}
+    said = [(adding([x]), stamp(1)), (adding([y]), stamp(2)), (adding([y, z]), stamp(3)), (facts(address=[{"city": "RIS"}]), stamp(2, source="rtk-ris"))]
+    for order in permutations(said):
+        assert state_of(*order).value("address") == [y, z, x]
+    assert PatientState.from_json(state_of(*said).to_json()).value("address") == [y, z, x]
+
+
+def test_a_deletion_of_all_ends_what_was_added_before_it_in_any_order(state_of, stamp):
+    x, y, z = {"city": "X"}, {"city": "Y"}, {"city": "Z"}
+    said = [(adding([x]), stamp(1)), (adding(None), stamp(2)), (adding([y]), stamp(3)), (adding([z]), stamp(4))]
+    for order in permutations(said):
+        assert state_of(*order).value("address") == [z, y]
+    assert state_of(*said[:2]).value("address") is None
+
+
+def test_what_is_added_is_bounded_and_a_merge_message_adds_nothing(state_of, stamp):
+    state = state_of(*((adding([{"city": f"C{day:02d}"}]), stamp(day)) for day in range(1, 30)))
+    assert [a["city"] for a in state.value("address")] == [f"C{day:02d}" for day in range(29, 9, -1)]
+    assert state.apply(adding([{"city": "P"}]), stamp(30, "P")).value("address") == state.value("address")

@@ -41,8 +41,8 @@ def test_a_source_without_default_authority_scopes_its_numbers_to_its_organisati
 
 
 def test_one_patient_id_at_two_trusts_has_two_keys() -> None:
-    assert patient_key(facts(), RTK) == f"{BASE}/Id/RTK/mrn|A100"
-    assert patient_key(facts("RA2-PACS"), RA2) == f"{BASE}/Id/RA2/mrn|A100"
+    assert patient_key(facts(), RTK) == f"RTK|{BASE}/Id/RTK/mrn|A100"
+    assert patient_key(facts("RA2-PACS"), RA2) == f"RA2|{BASE}/Id/RA2/mrn|A100"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_labelled_number_that_fails_its_check_is_kept_and_flagged() -> None:
 def test_ten_unlabelled_digits_that_pass_are_a_weak_candidate_beside_the_local_number() -> None:
     found = _facts(PatientID=ALICE_NUMBER)
     assert [(one.system, one.labelled) for one in found.identifiers] == [(f"{BASE}/Id/RTK/mrn", True), (NHS_NUMBER, False)]
-    assert patient_key(facts(PatientID=ALICE_NUMBER), RTK) == f"{BASE}/Id/RTK/mrn|{ALICE_NUMBER}"
+    assert patient_key(facts(PatientID=ALICE_NUMBER), RTK) == f"RTK|{BASE}/Id/RTK/mrn|{ALICE_NUMBER}"
 
 
 @pytest.mark.parametrize("number", ["4010232138", "4444444444", "0123456789", TEST_NUMBER, "0101234568", "401023213"])
@@ -143,7 +143,7 @@ def test_without_a_usable_id_the_patient_is_scoped_to_source_and_study(values: d
     found = _facts(**values)
     assert found.identifiers[0] == IdentifierFact(f"{BASE}/Id/RTK-PACS/study-patient", STUDY, "PI", "RTK")
     assert "patient-id-unusable" in found.flags
-    assert patient_key(facts(**values), RTK) == f"{BASE}/Id/RTK-PACS/study-patient|{STUDY}"
+    assert patient_key(facts(**values), RTK) == f"RTK|{BASE}/Id/RTK-PACS/study-patient|{STUDY}"
 
 
 def test_names_are_official_old_and_maiden() -> None:

@@ -142,6 +142,11 @@ def test_a_byte_order_mark_is_no_part_of_the_message():
     assert [s.name for s in read.segments()] == ["MSH", "PID"]
 
 
+def test_blank_lines_before_the_header_are_skipped():
+    read = er7.read(b"\r\n\n" + message(b"PID|1||A"))
+    assert (read.header.control_id, [s.name for s in read.segments()]) == ("M1", ["MSH", "PID"])
+
+
 @pytest.mark.parametrize("raw", [b"", b"PID|1", b"MSH", b"\x00\xff", b"HELLO\r" + HEAD])
 def test_without_msh_there_is_no_message(raw):
     with pytest.raises(NoHeader) as raised:

@@ -284,3 +284,11 @@ def test_a_visit_may_say_little(event):
 def test_the_nhs_number_is_no_number_of_a_trust(event):
     made = event("A31", pid(p3=f"943 476 5919^^^NHS^NH~{KEY}"))
     assert made.patient_keys == (f"{NHS_NUMBER}|9434765919", "https://weald.example/fhir/Id/RTK/mrn|RTK1")
+
+
+def test_a_source_may_add_to_some_fields(event, context_with):
+    adding = context_with(snapshot_add=frozenset({"address"}))
+    made = event("A31", pid(p5="SMITH", p11="1 HIGH ST"), of=adding)
+    assert made.subject is not None
+    assert {a.field: a.add for a in made.subject.assertions} == {"name": False, "address": True}
+    assert event("A31", pid(p11='""'), of=adding).subject.assertions[0].add
