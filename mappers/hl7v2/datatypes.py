@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -88,7 +88,10 @@ def instant_from_ts(text: str, zone: str, flags: list[str]) -> str | None:
         if hour is not None:
             return f"{hour}:{text[10:12]}:{text[12:]}.000000Z"
     at = _moment(text, zone, flags)
-    return None if at is None else iso(at)
+    try:
+        return None if at is None else iso(at)
+    except OverflowError:
+        return None
 
 
 @lru_cache(maxsize=4096)
@@ -97,7 +100,7 @@ def _utc_hour(text: str, zone: str) -> str | None:
     flags: list[str] = []
     at = _moment(text, zone, flags)
     whole = at is not None and (at.utcoffset() or timedelta()) % timedelta(hours=1) == timedelta()
-    return iso(at)[:13] if at is not None and whole and not flags else None
+    return iso(at)[:13] if at is not None and whole and not flags and MINYEAR < at.year < MAXYEAR else None
 
 
 def iso(at: datetime) -> str:
@@ -106,14 +109,20 @@ def iso(at: datetime) -> str:
 
 
 def date_time_from_ts(text: str, zone: str, flags: list[str]) -> str | None:
-    """FHIR dateTime of a TS, precision kept; a time carries its offset, an hour alone gives the date."""
+    """FHIR dateTime of a TS, precision kept; a time carries its offset.
+
+    An hour alone gives the date, and so does a time before there were zones, whose offset is no whole minute.
+    """
     found = _TS.fullmatch(text)
     if not found:
         return None
     if found[5] is None:
         return _date(found[1], found[2], found[3])
     at = _moment(text, zone, flags)
-    return None if at is None else at.isoformat()
+    if at is None:
+        return None
+    whole = (at.utcoffset() or timedelta()) % timedelta(minutes=1) == timedelta()
+    return at.isoformat() if whole else _date(found[1], found[2], found[3])
 
 
 def _moment(text: str, zone: str, flags: list[str]) -> datetime | None:
@@ -284,7 +293,7 @@ def identifier_from_cx(
 def _authority(repeat: str, parts: list[str], *, d: Delimiters, context: MappingContext, kind: str) -> tuple[Authority, str, bool]:
     """The assigning authority, the v2-0203 type, and whether the authority was assumed (hl7v2.md 2, identifier key)."""
     source = context.source
-    sent = parts[4].upper() or kind
+    sent = " ".join(parts[4].upper().split()) or kind
     code = source.type_synonyms.get(sent) or tables.IDENTIFIER_TYPES.get(sent, sent)
     names = _names(repeat, parts, 4, d) or _names(repeat, parts, 6, d)
     if names:

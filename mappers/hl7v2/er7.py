@@ -349,7 +349,8 @@ def acknowledgement(header: Head, code: str, *, control_id: str, now: str, error
     modern = _version(header) >= (2, 5)
     faults = list(errors)
     c = characters[0]
-    answered = c.join(("ACK", header.trigger, "ACK") if _version(header) >= (2, 4) else ("ACK", header.trigger)) if header.trigger else "ACK"
+    trigger = header.component(9, 2)
+    answered = c.join(("ACK", trigger, "ACK") if _version(header) >= (2, 4) else ("ACK", trigger)) if trigger else "ACK"
     msh = [
         "MSH", characters, header.field(5), header.field(6), header.field(3), header.field(4), _timestamp(now), "", answered,
         control_id, header.field(11) or "P", header.field(12) or "2.4", "", "", "", "", "", header.field(18),
@@ -357,7 +358,7 @@ def acknowledgement(header: Head, code: str, *, control_id: str, now: str, error
     text = "" if modern or not faults else _plain(faults[0].text, f, characters)
     msa = ["MSA", code, header.control_id, text, sequence]
     lines = [msh, msa, *((_err if modern else _err_before_2_5)(fault, f, characters) for fault in faults)]
-    return "".join(f.join(line).rstrip(f) + "\r" for line in lines).encode("latin-1")
+    return "".join(f.join(line).rstrip(f) + "\r" for line in lines).encode("latin-1", "replace")
 
 
 def _separators(header: Head) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mappers.context import MappingContext
+from mappers.context import NHS_NUMBER, MappingContext
 from mappers.facts import IdentifierFact, PatientFacts
 from mappers.hl7v2.er7 import Segment
 from mappers.hl7v2.errors import MissingField
@@ -19,10 +19,11 @@ Pair = tuple[IdentifierFact, IdentifierFact]
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """One {PID MRG}. ``loser`` has the identifiers of MRG-1 that are not the survivor's own, those paired as ``use`` old.
+    """One {PID MRG}. ``loser`` has the identifiers of MRG-1 that are paired with no equal one, those paired as ``use`` old.
 
-    ``pairs`` are (new, old) and differ; ``unpaired`` old identifiers keep their value and move with the record. Both
-    sides equal: no pair, no loser identifier, flag ``self-merge``, no effect.
+    ``pairs`` are (new, old) and differ; ``unpaired`` old identifiers keep their value and move with the record. An old local number
+    that PID-3 lists beside the one that takes its place is old all the same. Both sides equal: no pair, no loser
+    identifier, flag ``self-merge``, no effect.
     """
 
     survivor: PatientFacts
@@ -44,7 +45,7 @@ def merge_from_segments(patient: PatientSegments, mrg: Segment, context: Mapping
         raise MissingField("MRG-1 holds no identifier", location="MRG^1^1")
     pairs = _pairs(_typed(patient.pid, 3, new), _typed(mrg, 1, old), context.source.pairing, flags)
     paired = {o.key for n, o in pairs if n.key != o.key}
-    kept = {f.key for f in new if f.value}
+    kept = {f.key for f in new if f.value and (f.key not in paired or f.system == NHS_NUMBER)}
     named = list({f.key: f for f in old if f.value and f.key not in kept}.values())
     flags = flags if named else ["self-merge"]
     retire = paired | ({f.key for f in named} if context.source.unpaired_retire else set())

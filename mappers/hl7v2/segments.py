@@ -230,8 +230,7 @@ def _codes(pid: Segment, context: MappingContext, flags: list[str]) -> list[Asse
     if pid.field(22):
         found += _ethnic_category(pid, context, flags)
     if pid.field(23):
-        place = pid.component(23)
-        found.append(Assertion("birthPlace", None if place == DELETED else place))
+        found += _birth_place(pid)
     if pid.field(24) or pid.field(25):
         found += _multiple_birth(pid)
     return found
@@ -247,6 +246,12 @@ def _ethnic_category(pid: Segment, context: MappingContext, flags: list[str]) ->
             return [Assertion("ethnicCategory", {"coding": [coding]})]
         flags.append("ethnic-category-unmapped")
     return found
+
+
+def _birth_place(pid: Segment) -> list[Assertion]:
+    first = pid.repeats(23)[0]
+    place = datatypes.texts(first, pid.delimiters)[0]
+    return [Assertion("birthPlace", place or None)] if place or first == DELETED else []
 
 
 def _multiple_birth(pid: Segment) -> list[Assertion]:

@@ -11,9 +11,12 @@ from hl7apy.parser import parse_segment
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mappers import fhir
 from mappers.hl7v2 import er7, messages
 from mappers.hl7v2.errors import Er7Error
-from tests.properties.vocabulary import CONTEXT, HEAD, lines, texts
+from mappers.patient import PatientState
+from mappers.source_patient import source_patient
+from tests.properties.vocabulary import CONTEXT, HEAD, lines, raw_fields, texts
 
 ALICE = (
     HEAD,
@@ -74,12 +77,21 @@ def test_any_damage_to_a_message_makes_an_event_or_a_refusal(data):
         place = data.draw(st.integers(0, len(segments) - 1))
         fields = segments[place].split("|")
         number = data.draw(st.integers(1 if place else 2, len(fields) - 1))
-        fields[number] = data.draw(texts | st.sampled_from(['""', "", "~", "^^^", "&", "\\X00\\", "99999999", "20240230", "^^^NHS^NH"]))
+        part = st.lists(texts | raw_fields, max_size=8).map("^".join)
+        fields[number] = data.draw(part | texts | st.sampled_from(['""', "", "~", "^^^", "&", "\\X00\\", "99999999", "20240230", "^^^NHS^NH"]))
         segments[place] = "|".join(fields)
     if data.draw(st.booleans()):
         segments = [segments[0], *data.draw(st.permutations(segments[1:]))]
     outcome = attempt(lambda: messages.adt_event(er7.read(encoded(*segments), "UTF-8"), CONTEXT))
-    assert outcome.acknowledgement in {"AE", "AR"} if isinstance(outcome, Er7Error) else outcome.event_time.endswith("Z")
+    if isinstance(outcome, Er7Error):
+        assert outcome.acknowledgement in {"AE", "AR"}
+        return
+    assert outcome.event_time.endswith("Z")
+    for facts in (outcome.subject, outcome.linked, *(merge.loser for merge in outcome.merges)):
+        if facts is not None:
+            state = PatientState.empty().apply(facts, outcome.stamp)
+            assert PatientState.from_json(state.to_json()) == state
+            assert fhir.faults(source_patient(state, id="a", organisation="RTK", canonical_base="https://weald.example/fhir")) == []
 
 
 @given(st.lists(lines, min_size=1, max_size=5))

@@ -50,6 +50,10 @@ def test_dates_keep_their_precision(text, date):
         ("20240715256000", None, []),
         ("20240715106000", None, []),
         ("20241315103045", None, []),
+        ("00010101000000+1400", None, []),
+        ("99991231235959-1200", None, []),
+        ("99991231235959", "9999-12-31T23:59:59.000000Z", []),
+        ("20240715103045+9900", None, []),
         ("yesterday", None, []),
     ],
 )
@@ -76,6 +80,7 @@ def test_zones_off_the_hour_are_right_too():
         ("202402301030", None),
         ("20240230", None),
         ("never", None),
+        ("180001011030", "1800-01-01"),
     ],
 )
 def test_date_times_keep_their_precision_and_offset(text, value):
@@ -211,6 +216,7 @@ SCOPED = "https://weald.example/fhir/Id/RTK"
         ("00123^CPD", (MRN, "00123", "MR", "RTK", ["authority-assumed"])),
         ("00123^^^^MR^RTK", (MRN, "00123", "MR", "RTK", [])),
         ("00123^^^RTK^XX", (f"{MRN}/XX", "00123", "XX", "RTK", [])),
+        ("1^^^RTK^a  b", (f"{MRN}/A%20B", "1", "A B", "RTK", [])),
         ("77^^^HISID^CPD", (f"{SCOPED}/HISID", "77", "CPD", "RTK", [])),
         ("77^^^A B", (f"{SCOPED}/A%20B", "77", "MR", "RTK", [])),
         (" A\\F\\1 ^^^RTK^MR", (MRN, "A|1", "MR", "RTK", [])),

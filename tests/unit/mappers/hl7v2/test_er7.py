@@ -308,6 +308,13 @@ def test_garbage_is_answered_with_the_usual_separators():
     assert answer(b"MSH|^~|A|B|C|D|||ADT^A08|M9|P|2.x", "AA")[0].startswith("MSH|^~\\&|C|D|A|B|")
 
 
+def test_an_answer_is_made_whatever_the_trigger_and_the_text_hold():
+    raw = HEAD.replace(b"A08", b"\xff\xb5")
+    made = er7.acknowledgement(er7.head(raw), "AR", control_id="W1", now="2024-05-01T12:00:00Z", errors=[InvalidField("caf\u00e9 \u2013 no")])
+    assert b"ACK^\xff\xb5^ACK" in made
+    assert b"caf\xe9 ? no" in made
+
+
 def test_an_answer_uses_the_separators_bytes_and_charset_of_the_message():
     raw = b"MSH*:+?@*P\xc9S*RTK*****ADT:A08*M\xc91*T*2.4*7*****8859/1"
     made = er7.acknowledgement(er7.head(raw), "AA", control_id="W1", now="2024-05-01T12:00:00Z", sequence="7")

@@ -121,6 +121,11 @@ def test_codes_are_text_unless_the_source_maps_them(event, context_with):
     assert mapped.flags == ()
 
 
+def test_a_birth_place_holds_no_control_characters(event):
+    assert said(event("A31", pid(p23="LON\\X00\\DON")))["birthPlace"] == "LONDON"
+    assert said(event("A31", pid(p23=" ~X"))) == {}
+
+
 def test_ethnic_category_of_england_is_coded_and_another_flagged(event):
     coded = event("A31", pid(p22="A"))
     assert said(coded)["ethnicCategory"]["coding"] == [
