@@ -213,7 +213,7 @@ def _with_discharge_death(facts: PatientFacts, visit: VisitFacts, trigger: str, 
     source = context.source
     if trigger == "A13":
         death = Assertion(field, None)
-    elif (visit.disposition or "").upper() not in source.death_dispositions:
+    elif (visit.disposition or "").upper() not in {code.upper() for code in source.death_dispositions}:
         return facts
     elif source.death_time_from_discharge and visit.discharged:
         death = Assertion(field, {"dateTime": visit.discharged})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from mappers.hl7v2 import er7
@@ -340,3 +342,18 @@ def test_an_answer_uses_the_separators_bytes_and_charset_of_the_message():
 def test_enhanced_mode_answers_as_msh_15_asks(accept, application, code, wanted):
     header = er7.head(HEAD + f"|||{accept}|{application}".encode())
     assert er7.answer_code(header, code) == wanted
+
+
+@pytest.mark.parametrize(
+    "piece", [b"\\", b"\\F", b"\\F\\", b"^", b"&", b"|", b"\r", b"\n", b"\r\n", b"\\X41", b"MSH", b"\x0b", b"A~"], ids=lambda piece: piece.hex()
+)
+def test_the_largest_message_is_handled_at_once_whatever_it_repeats(piece):
+    raw = message(b"PID|1||" + piece * ((1_000_000) // len(piece)))
+    started = process_time()
+    er7.split_batch(raw)
+    try:
+        for segment in er7.read(raw, limits=er7.Limits(repeats=1_000_000)).segments()[:2]:
+            segment.component(3)
+    except MessageTooLarge:
+        pass
+    assert process_time() - started < 5

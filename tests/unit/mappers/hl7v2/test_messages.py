@@ -200,6 +200,8 @@ def test_a_discharge_may_say_that_the_patient_died(event, context_with):
     assert deaths(event("A03", ALICE, died)) == {}
     mapped = context_with(death_dispositions=frozenset({"4"}))
     assert deaths(event("A03", ALICE, died, of=mapped)) == {field: {"boolean": True}}
+    lower = context_with(death_dispositions=frozenset({"exp"}))
+    assert deaths(event("A03", ALICE, died.replace("||4||", "||Exp||"), of=lower)) == {field: {"boolean": True}}
     timed = context_with(death_dispositions=frozenset({"4"}), death_time_from_discharge=True)
     assert deaths(event("A03", ALICE, died, of=timed)) == {field: {"dateTime": "2024-05-01T08:00:00.000000Z"}}
     assert deaths(event("A03", ALICE, VISIT, of=timed)) == {}
