@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import combinations
 from math import log2
 from typing import Protocol
 
@@ -35,6 +36,7 @@ EXCLUDED = {
 
 KEYS_KEPT = 48
 BLOCK_CAP = 200
+SLOW_LANE_CAP = 1000
 CANDIDATES_KEPT = 64
 CANDIDATES_KEPT_THIN = 128
 
@@ -170,3 +172,17 @@ def is_under_blocked(blocks: Mapping[int, Block], *, cap: int = BLOCK_CAP) -> bo
     """Whether no block of the record is within the cap though some exist: it waits for the slow lane."""
     sizes = [block.size for block in blocks.values()]
     return bool(sizes) and min(sizes) > cap
+
+
+def slow_lane(blocks: Mapping[int, Collection[int]], *, cap: int = SLOW_LANE_CAP) -> list[int]:
+    """Record numbers that two of an under-blocked record's over-cap blocks share, intersections over ``cap`` left out.
+
+    ``blocks`` are the whole blocks by key; best first, by how many of the intersections they are in.
+    """
+    found: dict[int, int] = {}
+    for x, y in combinations(sorted(blocks), 2):
+        shared = set(blocks[x]).intersection(blocks[y])
+        if len(shared) <= cap:
+            for number in shared:
+                found[number] = found.get(number, 0) + 1
+    return sorted(found, key=lambda number: (-found[number], number))

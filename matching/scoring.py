@@ -14,6 +14,7 @@ from typing import NamedTuple
 from matching import caps as rules
 from matching.caps import Cap
 from matching.comparisons import (
+    BIRTH_DATE,
     CITY,
     EMAIL,
     FAMILY,
@@ -97,6 +98,8 @@ class Scorer:
         self._term_places = tuple(
             place for place in _TERM_PLACES if FIELDS[place] in model.fields and FIELDS[place] in model.totals
         )
+        births = model.fields.get("birth_date", ())
+        self._partial_against = frozenset(place for place in (4, 5) if births and births[place - 1].weight < 0)
         self._terms: dict[int, dict[str, Factors]] = {place: {} for place in self._term_places}
         self._bases: dict[Vector, _Base] = {}
         self.bounds = model.costs.bounds
@@ -173,16 +176,23 @@ class Scorer:
             common = set(values_a) & set(values_b)
         return max(self._term_factors(place, value) for value in common)
 
-    def _evidence(self, a: Demographics, b: Demographics) -> tuple[Vector, bool]:
-        """The vector that counts: without the NHS number where it is confused."""
-        vector = compare(a, b)
+    def _evidence(self, vector: Vector, a: Demographics, b: Demographics) -> tuple[Vector, bool]:
+        """The vector that counts, and whether the NHS number is confused and so left out.
+
+        A partial birth date that agrees as far as it goes is never evidence against.
+        """
+        level = vector.levels[BIRTH_DATE]
+        if level in self._partial_against:
+            known = min(len(a.birth_date), len(b.birth_date))
+            if known < 8 and a.birth_date[:known] == b.birth_date[:known]:
+                vector = vector.without("birth_date")
         if vector.levels[NHS_NUMBER] == 1 and rules.is_confusion(a, b, vector):
             return vector.without("nhs_number"), True
         return vector, False
 
     def ratios(self, vector: Vector, a: Demographics, b: Demographics) -> Factors:
         """The size of a match and of each rival times what this pair's agreement makes of it: their odds against chance."""
-        factors, terms = self._base(vector)
+        factors, terms = self._base(self._evidence(vector, a, b)[0])
         for place in terms:
             factors = _product(factors, self._agreed(place, a, b))
         return factors
@@ -201,13 +211,11 @@ class Scorer:
 
     def weigh(self, a: Demographics, b: Demographics) -> float:
         """The weight of the pair: log2 odds that the two are one person, -30 to 60."""
-        return self._weight(self._evidence(a, b)[0], a, b)
+        return self._weight(self._evidence(compare(a, b), a, b)[0], a, b)
 
     def weigh_compared(self, vector: Vector, a: Demographics, b: Demographics) -> float:
         """The weight of a pair whose comparison vector is known."""
-        if vector.levels[NHS_NUMBER] == 1 and rules.is_confusion(a, b, vector):
-            vector = vector.without("nhs_number")
-        return self._weight(vector, a, b)
+        return self._weight(self._evidence(vector, a, b)[0], a, b)
 
     def potential(self, a: Demographics, b: Demographics) -> float:
         """The weight that the pair would have if every field both records have agreed."""
@@ -257,7 +265,7 @@ class Scorer:
 
     def score(self, a: Demographics, b: Demographics, *, not_same: bool = False) -> Scored:
         """The pair's weight, probability and grade with all that made them; ``not_same`` where an assertion forbids it."""
-        vector, confusion = self._evidence(a, b)
+        vector, confusion = self._evidence(compare(a, b), a, b)
         weight = round(self._weight(vector, a, b), WEIGHT_DIGITS)
         rows = self._contributions(vector, a, b)
         products = self._start

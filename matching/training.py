@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,8 @@ LEAST_M = 0.5
 LARGEST_LAMBDA_CHANGE = 0.2
 MOST_DROPPED = 3
 SURE_WEIGHT, SURE_P = 10.0, 0.999
+REGRESSION_BOUND = 0.95
+LARGEST_REGRESSION_CHANGE = 0.002
 
 _ADDRESS = ("street", "city", "postcode", "phone", "guardian")
 
@@ -58,6 +61,14 @@ class Fitted:
     filled: Mapping[str, float]
     matches: float
     share: float
+
+
+class Judged(NamedTuple):
+    """A pair of the pinned regression set, and whether it is one person."""
+
+    a: Demographics
+    b: Demographics
+    same: bool
 
 
 @dataclass(frozen=True)
@@ -300,10 +311,16 @@ def train(
     seed: int = 0,
     previous: Model | None = None,
     defaults: Model | None = None,
+    regression: Sequence[Judged] = (),
+    overused_birth_dates: frozenset[str] = frozenset(),
     progress: Progress = no_progress,
     facts: Mapping[str, object] | None = None,
 ) -> Trained:
-    """A model of these records; ``defaults`` for fields never seen agreeing, ``previous`` to compare its size of match with."""
+    """A model of these records; ``defaults`` for fields that no family saw.
+
+    ``previous`` is the model to be replaced: its costs are kept, its size of match and its result on the ``regression``
+    set must not differ much. ``overused_birth_dates`` are listed in the document.
+    """
     records = sampled.records
     first, second = random_pairs(len(records), sampled.left, RANDOM_PAIRS, seed)
     vectors, places = compared(records, first, second, progress, "random pairs")
@@ -322,20 +339,23 @@ def train(
 
     def document(match: float, sizes: Mapping[str, float], more: Mapping[str, object]) -> bytes:
         return model_document(
-            population=population, lambda_match=match, rivals=sizes, fields=levels, frequencies=frequencies, costs=costs, training={**known, **more}
-        )
+            population=population, lambda_match=match, rivals=sizes, fields=levels, frequencies=frequencies, costs=costs,
+            overused_birth_dates=overused_birth_dates, training={**known, **more},
+        )  # fmt: skip
 
     unsized = Scorer(load(document(1.0, dict.fromkeys(rivals, 1.0), {}), frequencies))
     ratios = _ratios(sampled, unsized)
     match, sizes = fit_sizes(ratios, rivals, sampled.total, files=files) if len(ratios) else (1.0 / max(sampled.total, 1.0), bounded(0.0, dict.fromkeys(rivals, 0.0), files))
     parts = ratios * np.array([match, *(sizes[name] for name in rivals)])
+    expected = round(match * sampled.total, 3)
+    made = document(match, sizes, {"expected_matches": expected})
     refusals = (
         *_level_refusals(levels, merged, dropped),
         *_size_refusals(match, sampled, previous),
         *_sure_refusals(parts),
+        *_regression_refusals(load(made, frequencies), previous, regression),
     )
-    expected = round(match * sampled.total, 3)
-    return Trained(document(match, sizes, {"expected_matches": expected}), frequencies, refusals, tuple(dropped), tuple(defaulted), known)
+    return Trained(made, frequencies, refusals, tuple(dropped), tuple(defaulted), known)
 
 
 def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[str], dropped: Sequence[str]) -> list[str]:
@@ -363,3 +383,19 @@ def _sure_refusals(parts: Floats) -> list[str]:
     sure = parts[:, 0] / (1.0 + parts[:, 1:].sum(axis=1)) >= 2**SURE_WEIGHT
     p = parts[:, 0] / (1.0 + parts.sum(axis=1))
     return ["the mean probability of pairs of 10 bits and more is below .999"] if sure.any() and float(p[sure].mean()) < SURE_P else []
+
+
+def regression_f1(model: Model, regression: Sequence[Judged]) -> float:
+    """F1 of the model on the judged pairs, those of p >= .95 linked."""
+    scorer = Scorer(model)
+    linked = [scorer.probability(scorer.weigh(judged.a, judged.b)) >= REGRESSION_BOUND for judged in regression]
+    right = sum(link and judged.same for link, judged in zip(linked, regression, strict=True))
+    found = sum(linked) + sum(judged.same for judged in regression)
+    return 2 * right / found if found else 1.0
+
+
+def _regression_refusals(model: Model, previous: Model | None, regression: Sequence[Judged]) -> list[str]:
+    """Why the pinned regression set shows a collapse."""
+    if previous is None or abs(regression_f1(model, regression) - regression_f1(previous, regression)) <= LARGEST_REGRESSION_CHANGE:
+        return []
+    return ["F1 on the regression set moves by more than .2 points"]

@@ -19,6 +19,7 @@ from matching.blocking import (
     is_thin,
     is_under_blocked,
     rank,
+    slow_lane,
 )
 from matching.demographics import Demographics, RawAddress, RawIdentifier, RawName
 from matching.normalise import Learned, normalise, sound
@@ -179,3 +180,11 @@ def test_the_order_of_blocks_does_not_matter(members):
 def test_the_twins_share_the_block_of_their_home_and_birth():
     shared = set(blocking_keys(alice())) & set(blocking_keys(anna()))
     assert {"db", "fy", "fm", "pf", "sf", "di"} <= {family_of(key) for key in shared}
+
+
+def test_the_slow_lane_intersects_blocks_over_the_cap_pairwise():
+    blocks = {1: range(300), 2: range(200, 600), 3: [250, 999], 4: [5000]}
+    assert slow_lane(blocks)[:2] == [250, 200]
+    assert set(slow_lane(blocks)) == set(range(200, 300))
+    assert slow_lane(blocks, cap=50) == [250]
+    assert slow_lane({1: range(9)}) == []

@@ -148,6 +148,16 @@ def test_caches_stay_bounded(monkeypatch):
     assert all(len(known) <= 2 for known in scorer._terms.values())
 
 
+def test_a_partial_birth_date_that_agrees_is_never_evidence_against():
+    year, month, full = (record("Alice", "Archer", born) for born in ("1980", "1980-03", "1980-03-14"))
+    unknown = record("Alice", "Archer")
+    for a, b in ((year, full), (month, full), (year, year), (year, month)):
+        assert SCORER.weigh(a, b) == SCORER.weigh(unknown, full)
+    assert SCORER.weigh(year, record("Alice", "Archer", "1992-03-14")) < SCORER.weigh(unknown, full)
+    assert SCORER.weigh(month, record("Alice", "Archer", "1980-04")) < SCORER.weigh(unknown, full)
+    assert SCORER.weigh(full, record("Alice", "Archer", "1980-11-29")) < SCORER.weigh(unknown, full)
+
+
 def test_grade_bounds_follow_from_the_costs():
     assert Costs().bounds == (0.999, 100 / 101, 0.1)
     assert [round(w, 2) for w in SCORER.weight_bounds] == [9.96, 6.64, -3.17]

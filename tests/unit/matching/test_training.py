@@ -291,6 +291,23 @@ def test_training_that_differs_much_from_the_model_before_is_refused(trained):
     assert again.model().costs == before.costs
 
 
+def test_training_that_moves_the_regression_set_is_refused(trained):
+    judged = [training.Judged(alice(), alice(), same=True), training.Judged(alice(), bea(), same=False)]
+    model = trained.model()
+    assert training.regression_f1(model, judged) == 1.0
+    assert training.regression_f1(model, []) == 1.0
+    assert training._regression_refusals(model, None, judged) == []
+    assert training._regression_refusals(model, model, judged) == []
+    blind = replace(model, lambda_match=1e-30)
+    assert training.regression_f1(blind, judged) == 0.0
+    assert training._regression_refusals(model, blind, judged) == ["F1 on the regression set moves by more than .2 points"]
+
+
+def test_overused_birth_dates_are_listed_in_the_model():
+    found = train(sorted_sample([alice(), bea()]), files=True, population=2, defaults=default_model(), overused_birth_dates=frozenset({"19800701"}))
+    assert found.model().overused_birth_dates == {"19800701"}
+
+
 def test_collapses_of_levels_are_told():
     poor = {name: (Level(0.4, 0.1),) for name in ("given", "family", "birth_date")}
     assert training._level_refusals(poor, ["city"], ["a"] * 4) == [
