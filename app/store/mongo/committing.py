@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +24,14 @@ from pymongo.errors import OperationFailure, PyMongoError
 from app.errors import StoreUnavailable
 from app.principal import Principal
 from app.store.contract import Change
-from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, session_of, unavailable
+from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, unavailable
 from app.store.mongo.flush import Flush
 from app.store.mongo.reader import Reader
 from app.store.mongo.schema import Collections
 from app.store.mongo.snapshot import SEQUENCER
 from app.store.mongo.transaction import MongoTransaction
 from app.store.mongo.values import Raw, microseconds
+from app.store.mongo.writers import Writers
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.05
 _NO_SUCH_TRANSACTION = 251
@@ -51,10 +53,10 @@ class Committer:
     """Commits groups of calls, one at a time in this process."""
 
     def __init__(self, client: MongoClient[Raw], collections: Collections, clock: Callable[[], int], timeout: float) -> None:
-        self._client = client
         self._collections = collections
         self._clock = clock
         self._timeout = timeout
+        self._writers = Writers(client, collections)
         self._jitter = random.Random()  # noqa: S311 - spreads retries, keeps no secret
 
     def commit(self, calls: Sequence[Call]) -> None:
@@ -71,18 +73,19 @@ class Committer:
         while True:
             token = uuid.uuid4().hex
             try:
-                with session_of(self._client, committing(self._timeout)) as session:
+                with _ended(self._writers.session()) as session:
                     self._attempt(session, calls, token, deadline)
             except PyMongoError as error:
                 if not error.has_error_label(TRANSIENT) or time.monotonic() >= deadline:
                     raise
+                self._writers.refused()
                 time.sleep(wait * self._jitter.uniform(0.5, 1.5))
                 wait = min(2 * wait, _LONGEST_WAIT)
             else:
                 return
 
     def _attempt(self, session: ClientSession, calls: Sequence[Call], token: str, deadline: float) -> None:
-        session.start_transaction()
+        session.start_transaction(**committing(self._timeout))
         sequencer = self._collections.sequence.find_one_and_update(
             {"_id": SEQUENCER}, {"$inc": {"n": Int64(1)}}, return_document=ReturnDocument.AFTER, session=session
         )
@@ -93,13 +96,31 @@ class Committer:
         reader = Reader(self._collections, session, _NO_TIME_LIMIT)
         transaction = MongoTransaction(reader, calls[0].principal, sequencer["n"] - 1, milliseconds)
         for call in calls:
-            _run(transaction, call)
+            self._run(transaction, call)
         if not transaction.layers.top.dirty:
             session.abort_transaction()
             return
-        Flush(reader, transaction.known, transaction.layers.top).write()
+        Flush(reader, transaction.known, transaction.layers.top).write(self._writers.beat)
         self._number(session, token, *transaction.written)
         self._finish(session, token, deadline)
+
+    def _run(self, transaction: MongoTransaction, call: Call) -> None:
+        """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
+        call.error, call.results = None, []
+        try:
+            with transaction.caller():
+                for change in call.changes:
+                    self._writers.beat()
+                    call.results.append(transaction.run(call.principal, change))
+        except PyMongoError as error:
+            if error.has_error_label(TRANSIENT) or unavailable(error):
+                raise
+            call.error = error
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
+            call.error = error
+
+    def close(self) -> None:
+        self._writers.close()
 
     def _number(self, session: ClientSession, token: str, commit: int, now: str) -> None:
         """Leave the sequencer at the group's last commit, and the token by which the commit can be found again."""
@@ -128,15 +149,11 @@ class Committer:
         return self._collections.commit.find_one({"token": token}) is not None
 
 
-def _run(transaction: MongoTransaction, call: Call) -> None:
-    """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
-    call.error, call.results = None, []
+@contextmanager
+def _ended(session: ClientSession) -> Iterator[ClientSession]:
+    """The session, with no transaction left open."""
     try:
-        with transaction.caller():
-            call.results = [transaction.run(call.principal, change) for change in call.changes]
-    except PyMongoError as error:
-        if error.has_error_label(TRANSIENT) or unavailable(error):
-            raise
-        call.error = error
-    except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
-        call.error = error
+        yield session
+    finally:
+        if session.in_transaction:
+            session.abort_transaction()

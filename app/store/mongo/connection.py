@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import mongoengine
 from pymongo import MongoClient, ReadPreference
-from pymongo.client_session import ClientSession, TransactionOptions  # type: ignore[attr-defined]
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
@@ -45,12 +44,16 @@ def durable(timeout: float) -> WriteConcern:
     return WriteConcern("majority", j=True, wtimeout=int(timeout * 1000))
 
 
-def committing(timeout: float) -> TransactionOptions:
+def committing(timeout: float) -> Raw:
     """The options of a transaction that writes."""
-    return TransactionOptions(SNAPSHOT, durable(timeout), ReadPreference.PRIMARY, max_commit_time_ms=int(timeout * 1000))
+    return {
+        "read_concern": SNAPSHOT, "write_concern": durable(timeout), "read_preference": ReadPreference.PRIMARY,
+        "max_commit_time_ms": int(timeout * 1000),
+    }  # fmt: skip
 
 
-READING: Final = TransactionOptions(SNAPSHOT, WriteConcern("majority", j=True), ReadPreference.PRIMARY)
+READING: Final[Raw] = {"read_concern": SNAPSHOT, "read_preference": ReadPreference.PRIMARY}
+"""The options of a transaction that only reads."""
 
 
 def unavailable(error: PyMongoError) -> StoreUnavailable | None:
@@ -121,10 +124,3 @@ def check_server(client: MongoClient[Raw]) -> str:
     if needed is None or patch < needed:
         raise SettingsError("store: this MongoDB release has known holes; run 7.0.32, 8.0.21, 8.2.3 or later")
     return str(build["version"])
-
-
-@contextmanager
-def session_of(client: MongoClient[Raw], options: TransactionOptions) -> Iterator[ClientSession]:
-    """A session whose transactions have these options; an open one is aborted at the end."""
-    with client.start_session(causal_consistency=True, default_transaction_options=options) as session:
-        yield session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from bson import Int64
@@ -32,8 +32,8 @@ class Flush:
         self._batches: dict[str, tuple[Collection[Raw], list[Write]]] = {}
         self._keepers: list[tuple[Collection[Raw], str, str]] = []
 
-    def write(self) -> None:
-        """Send everything; the transaction is left open."""
+    def write(self, beat: Callable[[], None]) -> None:
+        """Send everything; the transaction is left open. ``beat`` is called between the batches."""
         self._documents()
         self._numbers()
         self._records()
@@ -43,6 +43,7 @@ class Flush:
         self._spread()
         for collection, writes in self._batches.values():
             if writes:
+                beat()
                 collection.bulk_write(writes, ordered=False, session=self._reader.session)
         for collection, key, keeper in self._keepers:
             collection.update_many({"key": key}, {"$set": {"keeper": keeper}}, session=self._reader.session)

@@ -180,6 +180,14 @@ def _kept_class(kind: Kind) -> type[Any]:
 _KEPT = {kind.name: _kept_class(kind) for kind in KINDS}
 
 
+class Writer(me.Document):  # type: ignore[misc]
+    """A session that writes, and when it last said so."""
+
+    meta: ClassVar[dict[str, Any]] = {"collection": "writer", "auto_create_index": False}
+    session = me.UUIDField(primary_key=True)
+    at = me.DateTimeField(required=True)
+
+
 @dataclass(slots=True)
 class Collections:
     """The collections of one open database."""
@@ -193,6 +201,7 @@ class Collections:
     block: Collection[Raw]
     sequence: Collection[Raw]
     commit: Collection[Raw]
+    writer: Collection[Raw]
     documents: dict[str, Collection[Raw]] = field(default_factory=dict)
 
     def of(self, kind: Kind) -> Collection[Raw]:
@@ -207,7 +216,7 @@ def open_collections(alias: str) -> Collections:
             database=get_db(alias), resource=_opened(CurrentResource, alias), version=_opened(SupersededVersion, alias),
             search=_opened(SearchEntries, alias), spread=_opened(SpreadEntry, alias), demographics=_opened(Demographics, alias),
             block=_opened(BlockChunk, alias), sequence=_opened(Sequence, alias), commit=_opened(Commit, alias),
-            documents={name: _opened(document, alias) for name, document in _KEPT.items()},
+            writer=_opened(Writer, alias), documents={name: _opened(document, alias) for name, document in _KEPT.items()},
         )  # fmt: skip
 
 

@@ -6,19 +6,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bson import Int64
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from app.errors import StoreUnavailable
 from app.principal import SYSTEM, Principal
 from app.store.contract import Change, Failed, StoreFacts
 from app.store.mongo import dump
 from app.store.mongo.committing import Call, Committer
-from app.store.mongo.connection import READING, check_server, connect, disconnect, reached, session_of
+from app.store.mongo.connection import READING, check_server, connect, disconnect, reached
 from app.store.mongo.reader import Reader
 from app.store.mongo.schema import Collections, open_collections
 from app.store.mongo.searching import PURGED
@@ -94,8 +95,12 @@ class MongoStore:
         """Reads of one moment: the first fixes it."""
         self._refuse_closed()
         limit = self._limits.query_milliseconds if milliseconds is None else milliseconds
-        with session_of(self._client, READING) as session, session.start_transaction():
-            yield Reader(self._collections, session, limit)
+        with self._client.start_session() as session:
+            session.start_transaction(**READING)
+            try:
+                yield Reader(self._collections, session, limit)
+            finally:
+                session.abort_transaction()
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -178,4 +183,6 @@ class MongoStore:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            with suppress(PyMongoError):
+                self._committer.close()
             disconnect(self._alias)

@@ -23,6 +23,8 @@ def uri() -> Iterator[str]:
     with pymongo.MongoClient(server_uri()) as client:
         for each in client.list_database_names():
             if each.startswith(name):
+                if left := [{"id": writer["_id"]} for writer in client[each].writer.find()]:
+                    client.admin.command("killSessions", left)
                 client.drop_database(each)
 
 
