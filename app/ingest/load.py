@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import orjson
 
-from app.errors import SettingsError
+from app.errors import BadRequest, SettingsError, TooLarge
 from app.ingest import adt, dicom
-from app.ingest.content import Kind
+from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
 from app.ingest.files import FileLimits, Item, Refused, walk
 from app.principal import Principal
 from app.services import Services
@@ -23,7 +24,6 @@ from mappers.dicom.dataset import read_header
 from mappers.dicom.dicom_json import facts_from_json
 from mappers.dicom.errors import DicomRejected
 from mappers.dicom.facts import InstanceFacts, facts_from_header
-from mappers.hl7v2.er7 import split_batch
 
 INSTANCES_A_COMMIT = 2000
 MESSAGES_A_COMMIT = 256
@@ -104,42 +104,43 @@ class Loader:
                 self._take_instances(item)
             else:
                 self._reject(item.name, "FHIR resources are not loaded from files by this version", b"")
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except (BadRequest, TooLarge) as error:
+            self._reject(item.name, error.text, b"")
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             self._reject(item.name, f"it cannot be read ({type(error).__name__})", b"")
 
     def _take_messages(self, item: Item) -> None:
         with item.open() as stream:
-            messages = split_batch(stream.read())
-        for number, raw in enumerate(messages, 1):
-            self._messages.append((f"{item.name} message {number}", raw))
-            if len(self._messages) >= MESSAGES_A_COMMIT:
-                self._flush_messages()
+            for number, raw in enumerate(messages_from_hl7(stream), 1):
+                self._messages.append((f"{item.name} message {number}", raw))
+                if len(self._messages) >= MESSAGES_A_COMMIT:
+                    self._flush_messages()
 
     def _take_instances(self, item: Item) -> None:
-        read = self._from_json if item.kind is Kind.DICOM_JSON else self._from_file
-        try:
-            for facts in read(item):
-                self._instances.append((item.name, facts))
-        except DicomRejected as error:
+        if item.kind is Kind.DICOM_JSON:
+            context = self._contexts[self._archive(None).code]
             with item.open() as stream:
-                self._reject(item.name, error.text, stream.read(QUARANTINED))
+                for number, dataset in enumerate(datasets_from_json(stream), 1):
+                    self._take_instance(f"{item.name} data set {number}", partial(facts_from_json, dataset, context), bytes)
+        else:
+            self._take_instance(item.name, partial(self._from_file, item), partial(_head, item))
+
+    def _take_instance(self, name: str, read: Callable[[], InstanceFacts], head: Callable[[], bytes]) -> None:
+        """Read one instance; one that cannot be read fails alone."""
+        try:
+            self._instances.append((name, read()))
+        except DicomRejected as error:
+            self._reject(name, error.text, head())
         if len(self._instances) >= INSTANCES_A_COMMIT:
             self._flush_instances()
 
-    def _from_file(self, item: Item) -> Iterator[InstanceFacts]:
+    def _from_file(self, item: Item) -> InstanceFacts:
         if item.header is not None:
             header = item.header
         else:
             with item.open() as stream:
                 header = read_header(stream)
-        yield facts_from_header(header, self._contexts[self._archive(header.source_ae_title).code])
-
-    def _from_json(self, item: Item) -> Iterator[InstanceFacts]:
-        context = self._contexts[self._archive(None).code]
-        with item.open() as stream:
-            datasets = _json(stream)
-        for dataset in datasets if isinstance(datasets, list) else [datasets]:
-            yield facts_from_json(dataset, context)
+        return facts_from_header(header, self._contexts[self._archive(header.source_ae_title).code])
 
     def _archive(self, title: str | None) -> Source:
         """The archive that --source names, else that of the Source AE title, else the default source (design.md)."""
@@ -184,11 +185,12 @@ class Loader:
         self._services.store.apply(self._principal, [_quarantine(name, reason, head, self._source.code if self._source else "")])
 
 
-def _json(stream: BinaryIO) -> object:
-    try:
-        return orjson.loads(stream.read())
-    except orjson.JSONDecodeError:
-        raise DicomRejected("the content is not JSON") from None
+def _head(item: Item) -> bytes:
+    """The beginning of a rejected file."""
+    if item.header is not None:
+        return b""
+    with item.open() as stream:
+        return stream.read(QUARANTINED)
 
 
 def _quarantine(name: str, reason: str, head: bytes, source: str) -> Change[None]:

@@ -9,7 +9,7 @@ import orjson
 
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.identity import mint_id
-from app.ingest.records import Record
+from app.ingest.records import Record, index_key
 from app.ingest.resources import save_resource
 from app.ingest.reviews import open_review
 from app.ingest.work import Work
@@ -51,12 +51,17 @@ def study_document(tx: Snapshot, uid: str) -> dict[str, Any]:
 
 def file_under(work: Work, document: dict[str, Any], record: Record, facts: PatientFacts, stamp: Stamp) -> None:
     """Note that the study's patient key is this record's, and what the header said of the patient."""
-    key = facts.identifiers[0].key
-    document["keys"].setdefault(key, {"record": record.id, "header": header_demographics(work, facts, stamp)})
+    key = index_key(record.organisation, facts.identifiers[0].key)
+    entry = document["keys"].setdefault(key, {"record": record.id, "headers": []})
+    entry["headers"] = sorted({*entry["headers"], header_demographics(work, facts, stamp)})
+    _has_studies(work, record)
+    work.studies[document["uid"]] = document
+
+
+def _has_studies(work: Work, record: Record) -> None:
     if not record.studies:
         record.studies = True
         work.change(record)
-    work.studies[document["uid"]] = document
 
 
 def follow(work: Work) -> None:
@@ -73,11 +78,11 @@ def follow(work: Work) -> None:
 
 
 def _misfits(work: Work, document: Mapping[str, Any]) -> set[str]:
-    """Patient keys whose header contradicts the record in name, birth date and sex at once (imaging.md 2.2)."""
+    """Patient keys a header of which contradicts the record in name, birth date and sex at once (imaging.md 2.2)."""
     found = set()
     for key, entry in document["keys"].items():
         record = work.record(entry["record"])
-        if record is not None and contradicts(work, entry["header"], work.root(record)):
+        if record is not None and any(contradicts(work, header, work.root(record)) for header in entry["headers"]):
             found.add(key)
     return found
 
@@ -87,6 +92,8 @@ def publish(work: Work, document: dict[str, Any]) -> None:
     uid, services = document["uid"], work.services
     facts = facts_of(work.tx, uid)
     roots = {key: work.root(record) for key, entry in document["keys"].items() if (record := work.record(entry["record"])) is not None}
+    for record in roots.values():
+        _has_studies(work, record)
     misfits = _misfits(work, document)
     groups = partition(facts, {key: record.person for key, record in roots.items()}, services.sources.contexts())
     published = []
@@ -117,7 +124,8 @@ def _ask(work: Work, roots: Mapping[str, Record], misfits: set[str], groups: Seq
     for key in sorted(misfits):
         open_review(work, "identity-mismatch", [roots[key].id], "An image header contradicts this record in name, birth date and sex.")
     if len(groups) > 1:
-        open_review(work, "study-of-two-persons", [record.id for record in roots.values()], "One study names two persons.")
+        records = sorted({roots[key].id for keys, _ in groups for key in keys if key in roots})
+        open_review(work, "study-of-two-persons", records, "One study names two persons.")
 
 
 def endpoint_ids(services: Services) -> dict[tuple[str, str], str]:

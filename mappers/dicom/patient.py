@@ -27,8 +27,16 @@ _NOT_TEXT = frozenset(("RFID", "BARCODE"))
 
 
 def patient_key(facts: InstanceFacts, context: MappingContext) -> str:
-    """``system|value`` of the PatientID by its issuer; of one that has no usable PatientID, of its study."""
-    return main_identifier(facts, context).key
+    """``organisation|system|value`` of the PatientID by its issuer; of one that has no usable PatientID, of its study.
+
+    The organisation is part of it: an NHS number sent as the PatientID by two trusts is two records (design.md, Identity).
+    """
+    return organisation_key(main_identifier(facts, context), context)
+
+
+def organisation_key(fact: IdentifierFact, context: MappingContext) -> str:
+    """The key of an identifier as a record of the source's organisation holds it."""
+    return f"{context.source.organisation}|{fact.key}"
 
 
 def patient_facts(facts: InstanceFacts, context: MappingContext) -> tuple[PatientFacts, Stamp]:
@@ -67,8 +75,8 @@ def corrected_keys(facts: InstanceFacts, context: MappingContext) -> Iterator[tu
     for change in facts.instance.values.get("OriginalAttributesSequence", ()):
         for original in change.get("ModifiedAttributesSequence", ()):
             if "PatientID" in original:
-                key = _main_identifier(original, facts.study_uid, context).key
-                yield change.get("AttributeModificationDateTime", ""), key
+                former = _main_identifier(original, facts.study_uid, context)
+                yield change.get("AttributeModificationDateTime", ""), organisation_key(former, context)
 
 
 def _main_identifier(values: Mapping[str, Any], study_uid: str, context: MappingContext) -> IdentifierFact:

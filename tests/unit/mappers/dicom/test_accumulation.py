@@ -12,7 +12,7 @@ from mappers.dicom.study import partition
 from tests.unit.mappers.dicom.making import BASE, CONTEXTS, KOS, SERIES, STUDY, code, facts, instance, item, rejection
 from tests.unit.mappers.dicom.test_study import flags, mapped
 
-RTK_KEY, RA2_KEY = f"{BASE}/Id/RTK/mrn|A100", f"{BASE}/Id/RA2/mrn|A100"
+RTK_KEY, RA2_KEY = f"RTK|{BASE}/Id/RTK/mrn|A100", f"RA2|{BASE}/Id/RA2/mrn|A100"
 
 
 def _uids(made: dict[str, Any]) -> list[str]:
@@ -166,11 +166,11 @@ def test_linked_keys_are_one_part() -> None:
 def test_keys_of_two_persons_are_kept_apart() -> None:
     anna = facts(PatientID="A200", SOPInstanceUID=f"{SERIES}.9")
     parts = partition([anna, instance(1), instance(2)], {RTK_KEY: "alice"}, CONTEXTS)
-    assert [(keys, len(members)) for keys, members in parts] == [((RTK_KEY,), 2), ((f"{BASE}/Id/RTK/mrn|A200",), 1)]
+    assert [(keys, len(members)) for keys, members in parts] == [((RTK_KEY,), 2), ((f"RTK|{BASE}/Id/RTK/mrn|A200",), 1)]
 
 
 def test_the_subject_of_one_archive_is_that_of_most_instances() -> None:
-    subjects = {RTK_KEY: "alice", f"{BASE}/Id/RTK/mrn|A101": "alice-old"}
+    subjects = {RTK_KEY: "alice", f"RTK|{BASE}/Id/RTK/mrn|A101": "alice-old"}
     many = [instance(1, PatientID="A101"), instance(2), instance(3)]
     assert mapped(many, subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
     assert mapped(many[:2], subject_of=subjects)[0]["subject"]["reference"] == "Patient/alice"
@@ -194,7 +194,7 @@ def test_a_patient_id_that_the_archive_corrected_moves_the_study() -> None:
 def test_a_patient_id_corrected_back_stays_where_it_went_last() -> None:
     many = [_corrected("A200", "A100", "20250111"), _corrected("A100", "A200", "20250112", 2), instance(3)]
     ((keys, _),) = partition(many, {}, CONTEXTS)
-    assert keys == (f"{BASE}/Id/RTK/mrn|A200",)
+    assert keys == (f"RTK|{BASE}/Id/RTK/mrn|A200",)
     assert mapped(many)[0]["subject"]["identifier"]["value"] == "A200"
 
 

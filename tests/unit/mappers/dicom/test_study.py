@@ -14,7 +14,7 @@ from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.study import imaging_study
 from tests.unit.mappers.dicom.making import BASE, CONTEXTS, ENDPOINTS, RTK, SERIES, STUDY, code, facts, instance, item
 
-ALICE = {f"{BASE}/Id/RTK/mrn|A100": "alice-rtk", f"{BASE}/Id/RA2/mrn|A100": "alice-ra2"}
+ALICE = {f"RTK|{BASE}/Id/RTK/mrn|A100": "alice-rtk", f"RA2|{BASE}/Id/RA2/mrn|A100": "alice-ra2"}
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 ODS = "https://fhir.nhs.uk/Id/ods-organization-code"
@@ -61,7 +61,7 @@ def test_the_plain_study() -> None:
 
 
 def test_without_a_patient_the_reference_is_logical() -> None:
-    subject = mapped([facts()], subject_of={f"{BASE}/Id/RTK/mrn|A100": None})[0]["subject"]
+    subject = mapped([facts()], subject_of={f"RTK|{BASE}/Id/RTK/mrn|A100": None})[0]["subject"]
     assert "reference" not in subject
     assert subject["identifier"] == {
         "system": f"{BASE}/Id/RTK/mrn",
