@@ -16,9 +16,13 @@ import orjson
 
 from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, TooLarge, UnsupportedProcessing, WealdError
 from app.ingest import merges
+from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.frame import Frame
 from app.ingest.publish import finish
-from app.ingest.resolve import resolve_or_create
+from app.ingest.records import index_key
+from app.ingest.resolve import first_key, resolve_or_create
+from app.ingest.reviews import open_review
+from app.ingest.visits import tell_visit
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -49,10 +53,13 @@ class Received:
     error: WealdError | Er7Error | None = None
 
     @property
-    def duplicate_key(self) -> str:
-        """(MSH-3, MSH-4, MSH-10) and the content hash, as one digest (hl7v2.md 4)."""
+    def duplicate_keys(self) -> tuple[str, str]:
+        """(MSH-3, MSH-4, MSH-10) with the content and without it, each as one digest (hl7v2.md 4)."""
         parts = [self.head.sending_application, self.head.sending_facility, self.head.control_id]
-        return hashlib.sha256("\x00".join(parts).encode() + b"\x00" + self.raw).hexdigest()
+        named = hashlib.sha256("\x00".join(parts).encode())
+        exact = named.copy()
+        exact.update(b"\x00" + self.raw)
+        return exact.hexdigest(), named.hexdigest()
 
 
 def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[bytes | None]:
@@ -63,6 +70,20 @@ def receive_group(services: Services, frames: Sequence[bytes], principal: Princi
     except StoreUnavailable:
         return [None] * len(frames)
     return [_acknowledgement(services, one, answer) for one, answer in zip(received, answers, strict=True)]
+
+
+def receive_failed(services: Services, raw: bytes, error: Exception, *, principal: Principal) -> bytes | None:
+    """The answer to a message that met a fault of Weald's own: AE and a dead letter, so that the feed goes on behind it.
+
+    None where not even that can be kept.
+    """
+    one = read(services, raw)
+    answer = Answer("AE", WealdError(f"Weald failed on this message ({type(error).__name__}); it is kept as a dead letter."))
+    try:
+        services.store.apply(principal, [_dead_letter(services, one, answer)])
+    except StoreUnavailable:
+        return None
+    return _acknowledgement(services, one, answer)
 
 
 def apply_group(services: Services, received: Sequence[Received], principal: Principal) -> list[Answer]:
@@ -114,19 +135,20 @@ def _change(services: Services, one: Received) -> Change[Answer]:
     """The change that applies one message, keeps its raw bytes and remembers its answer."""
     assert one.source is not None  # noqa: S101  (only messages that were mapped come here)
     assert one.event is not None  # noqa: S101
-    source, event, key = one.source, one.event, one.duplicate_key
+    source, event, keys = one.source, one.event, one.duplicate_keys
     received = _now(services)
 
     def change(tx: Transaction) -> Answer:
-        first = tx.find(MESSAGE, "duplicate", [key], limit=1)
-        if first:
+        known = tx.find(MESSAGE, "duplicate", keys, limit=1)
+        if known and tx.find(MESSAGE, "duplicate", keys[:1], limit=1):
             return Answer("AA", repeated=True)
         work = Work(tx, services, Cause(source.code, event.control_id, event.event_time, received))
+        work.flags.extend(["control-id-reused"] if known else [])
         apply_event(work, source, event)
         finish(work)
         number = tx.next_number("message")
         head = {"number": number, "source": source.code, "received": received, "trigger": event.trigger, "flags": [*event.flags, *work.flags]}
-        tx.put(MESSAGE, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"duplicate": [key]})
+        tx.put(MESSAGE, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"duplicate": keys})
         return Answer("AA")
 
     return change
@@ -136,6 +158,10 @@ def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
     """The effect of one ADT event on records and edges (hl7v2.md 1, Triggers)."""
     if event.action == "none" or event.subject is None:
         return
+    if event.visit is not None:
+        tell_visit(work, index_key(source.organisation, first_key(event.subject.identifiers, source)), event.visit, event.stamp)
+    if event.action == "cancel":
+        return
     for merge in event.merges:
         merges.merge(work, source, merge, event.stamp)
     if event.merges:
@@ -143,9 +169,11 @@ def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
     if event.linked is not None:
         (merges.unlink if event.action == "unlink" else merges.link)(work, source, event.subject, event.linked, event.stamp)
         return
-    record = resolve_or_create(work, source, event.subject, event.event_time)
-    if event.applies:
-        work.tell(record, event.subject, event.stamp)
+    spoken = resolve_or_create(work, source, event.subject, event.event_time)
+    if spoken.record.id != spoken.named.id and contradicts(work, header_demographics(work, spoken.facts, event.stamp), spoken.record):
+        open_review(work, "reused-number", [spoken.record.id], "A message under a merged number contradicts the surviving record; it waits for a steward.")
+        return
+    work.tell(spoken.record, spoken.facts, event.stamp)
 
 
 def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[None]:

@@ -4,7 +4,7 @@ An engine keeps three things, and commits them together:
 
 * **resources**: FHIR resources with all their versions, each the JSON bytes that are served, and
   their search entries with a validity range in commit numbers [from, to);
-* **documents**: everything else (source records, edges, persons, studies, facts, raw messages, dead
+* **documents**: everything else (source records, edges, persons, studies, facts, visits, raw messages, dead
   letters, review items, outgoing events), as bytes under a key with declared index values;
 * **blocks**: the matcher's blocking keys and packed demographics of each record.
 
@@ -40,13 +40,14 @@ PERSON = Kind("person", ("former",))
 EDGE = Kind("edge", ("record",))
 STUDY = Kind("study", ("patient-key", "accession"))
 FACTS = Kind("facts", ("study", "instance"))
+VISIT = Kind("visit", ("patient",))
 MESSAGE = Kind("message", ("duplicate", "patient"))
 DEAD_LETTER = Kind("dead-letter", ("state",))
 REVIEW = Kind("review", ("record", "state"))
 EVENT = Kind("event", ("state",))
 LEARNED = Kind("learned")
 SETTING = Kind("setting")
-KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, MESSAGE, DEAD_LETTER, REVIEW, EVENT, LEARNED, SETTING)
+KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, EVENT, LEARNED, SETTING)
 
 
 @dataclass(frozen=True, slots=True)
