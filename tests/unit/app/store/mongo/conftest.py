@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import pymongo
 import pytest
 
 from app.store.mongo import MongoStore, open_store
 from tests.contract.conftest import Clock
-from tests.contract.mongo_server import server_uri
-
-_numbers = itertools.count()
+from tests.contract.mongo_server import database_uri
 
 
 @pytest.fixture
-def uri() -> Iterator[str]:
-    name = f"weald_unit_{os.getpid()}_{next(_numbers)}"
-    yield f"{server_uri()}/{name}"
-    with pymongo.MongoClient(server_uri()) as client:
-        for each in client.list_database_names():
-            if each.startswith(name):
-                if left := [{"id": writer["_id"]} for writer in client[each].writer.find()]:
-                    client.admin.command("killSessions", left)
-                client.drop_database(each)
+def uri(tmp_path: Path) -> str:
+    return database_uri(tmp_path)
 
 
 @pytest.fixture
