@@ -18,8 +18,22 @@ STOP_SECONDS = 35.0
 """Longer than the 30 s that HTTP requests get to finish (security.md 7, Drain)."""
 
 
+def _stand_apart() -> None:
+    """Take this process out of the terminal's group, so that Ctrl-C reaches the parent alone, and end it when the parent is gone."""
+    os.setsid()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="parent-watch", daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def run_http(config: Path | None) -> None:
     """Serve HTTP until told to stop. Workers read the settings themselves."""
+    _stand_apart()
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -34,16 +48,17 @@ def run_http(config: Path | None) -> None:
 
 def run_mllp(config: Path | None) -> None:
     """Serve MLLP until told to stop."""
+    _stand_apart()
     from functools import partial
 
-    from app.ingest.adt import receive_group
+    from app.ingest.adt import receive_failed, receive_group
     from app.mllp.server import serve as serve_mllp
     from app.principal import SYSTEM
     from app.services import services_from_settings
 
     settings = load_settings(config)
     services = services_from_settings(settings)
-    serve_mllp(settings, partial(receive_group, services, principal=SYSTEM))
+    serve_mllp(settings, partial(receive_group, services, principal=SYSTEM), failed=partial(receive_failed, services, principal=SYSTEM))
 
 
 def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[], bool] = lambda: True) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from app.ingest import studies
 from app.ingest.publish import finish
-from app.ingest.resolve import first_key, resolve
+from app.ingest.resolve import enrol, named_by
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -58,16 +58,18 @@ def _change(services: Services, uid: str, batch: Sequence[InstanceFacts]) -> Cha
 
 
 def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:
-    """Enrol the patients that the new instances name, and file the study under their records."""
+    """Enrol the patients that the new instances name, and file the study under the very records of those numbers.
+
+    Which record answers for them is for the merges to say, whenever they are told (imaging.md 6).
+    """
     document = studies.study_document(work.tx, uid)
     said = {(facts.source, facts.patient): facts for facts in new}
     for (code, _), facts in sorted(said.items(), key=lambda item: (item[0][0], item[1].sop_uid)):
         context = work.services.sources.contexts()[code]
         patient, stamp = patient_facts(facts, context)
         main = patient.identifiers[0]
-        record = resolve(work, context.source, [main], stamp.event_time)
-        if record is None:
-            record = work.create(context.source.organisation, first_key([main], context.source), stamp.event_time)
+        found = named_by(work, context.source, [main])
+        record = found.record or enrol(work, context.source, replace(patient, identifiers=(main,)), stamp.event_time)
         work.tell(record, patient, stamp)
         work.save(record)
         studies.file_under(work, document, record, patient, stamp)

@@ -4,70 +4,84 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from app.errors import UnknownKey
 from app.ingest.edges import Edge, close_edge, edges_of, put_edge
 from app.ingest.evidence import evidential_conflict
-from app.ingest.records import Record, identifier_keys
-from app.ingest.resolve import first_key, resolve_or_create
+from app.ingest.records import Record
+from app.ingest.resolve import enrol, local_identifiers, named_by
 from app.ingest.reviews import open_review
 from app.ingest.work import Work
 from mappers.context import NHS_NUMBER, Source
-from mappers.facts import PatientFacts, Stamp
+from mappers.facts import IdentifierFact, PatientFacts, Stamp
 from mappers.hl7v2.merges import Merge
 
 
 def merge(work: Work, source: Source, one: Merge, stamp: Stamp) -> None:
     """Make the MRG record ``replaced-by`` the PID record (A40).
 
-    A known survivor keeps its demographics, an unknown one is enrolled from PID, an unknown loser is a stub.
-    Self merges have no effect. Where both hold evidential NHS numbers that differ, the merge is parked.
+    A known survivor keeps its demographics, an unknown one is enrolled from PID, an unknown loser is a stub. Self merges
+    have no effect. Parked: a merge across two evidential NHS numbers, and one of numbers that another organisation gives.
     """
     work.flags.extend(one.flags)
-    survivor = resolve_or_create(work, source, one.survivor, stamp.event_time)
-    work.tell(survivor, one.survivor, stamp)
-    work.save(survivor)
-    loser = _loser(work, source, one, stamp)
-    if loser is None or loser.id == survivor.id:
+    survivor = _named(work, source, one.survivor, stamp)
+    if not one.loser.identifiers:
         work.flags.append("self-merge")
         return
-    survivor = work.root(survivor)
-    if evidential_conflict(work, survivor, loser):
+    if not _owns(source, one.survivor) or not _owns(source, one.loser):
+        open_review(work, "merge-of-others-numbers", [survivor.id], "A merge names numbers that another organisation gives; it waits for a steward.", occurred=stamp.event_time)
+        return
+    loser = _loser(work, source, one, stamp)
+    if loser.id == survivor.id:
+        work.flags.append("self-merge")
+        return
+    root = work.root(survivor)
+    if evidential_conflict(work, root, loser):
         open_review(work,
-            "merge-across-nhs-numbers", [survivor.id, loser.id], "A merge joins two records whose verified NHS numbers differ; it waits for a steward.",
-            survivor=survivor.id, loser=loser.id, occurred=stamp.event_time,
+            "merge-across-nhs-numbers", [root.id, loser.id], "A merge joins two records whose verified NHS numbers differ; it waits for a steward.",
+            survivor=root.id, loser=loser.id, occurred=stamp.event_time,
         )
         return
-    if survivor.id == loser.id:
-        survivor = _invert(work, source, one, loser, stamp)
-    _replace(work, loser, survivor, stamp)
+    if root.id == loser.id:
+        if not _invert(work, survivor, loser, stamp):
+            return
+        root = survivor
+    _replace(work, loser, root, stamp)
 
 
-def _loser(work: Work, source: Source, one: Merge, stamp: Stamp) -> Record | None:
+def _named(work: Work, source: Source, facts: PatientFacts, stamp: Stamp) -> Record:
+    """The very record the identifiers name, not its survivor; enrolled where the trust has none. It keeps its demographics."""
+    found = named_by(work, source, facts.identifiers)
+    record = found.record or enrol(work, source, facts, stamp.event_time)
+    work.tell(record, found.facts_for(record, facts), stamp)
+    work.save(record)
+    return record
+
+
+def _owns(source: Source, facts: PatientFacts) -> bool:
+    """Whether the source's organisation gives any of the local identifiers; NHS numbers are nobody's (hl7v2.md 1, Ownership)."""
+    local = local_identifiers(facts.identifiers)
+    return not local or any(one.owner == source.organisation for one in local)
+
+
+def _loser(work: Work, source: Source, one: Merge, stamp: Stamp) -> Record:
     """The record that MRG-1 names itself, also where it is replaced already; a stub where the trust has none.
 
     Its identifiers stay as its own feed gave them: that they are old is shown by the survivor, so that an undone merge
-    leaves no trace in it.
+    leaves no trace in it. UnknownKey where an NHS number alone names no one record.
     """
     facts = PatientFacts(tuple(replace(fact, use=None, end=None) for fact in one.loser.identifiers))
-    keys = [fact.key for fact in facts.identifiers if not fact.ended and fact.system != NHS_NUMBER]
-    if not keys:
-        return None
-    holders = work.holders(source.organisation, keys)
-    named = [record for key in keys for record in holders if key in identifier_keys(record)]
-    loser = next((record for record in named if record.active), named[0] if named else None)
-    if loser is None:
-        loser = work.create(source.organisation, first_key(facts.identifiers, source), stamp.event_time)
-    work.tell(loser, facts, stamp)
-    work.save(loser)
-    return loser
+    if not local_identifiers(facts.identifiers) and named_by(work, source, facts.identifiers).record is None:
+        raise UnknownKey("MRG-1 names no record by a local identifier, and its NHS number is of none or of several.", location="MRG^1^1")
+    return _named(work, source, facts, stamp)
 
 
-def _invert(work: Work, source: Source, one: Merge, loser: Record, stamp: Stamp) -> Record:
-    """The merge is the inverse of an earlier one: free the named survivor first (hl7v2.md 1, Merge 4)."""
-    keys = [fact.key for fact in one.survivor.identifiers]
-    named = next(record for record in work.holders(source.organisation, keys) if record.id != loser.id)
-    _restore(work, named, stamp)
-    open_review(work, "inverse-merge", [named.id, loser.id], "A merge reverses an earlier one; the later one stands.")
-    return named
+def _invert(work: Work, survivor: Record, loser: Record, stamp: Stamp) -> bool:
+    """The merge is the inverse of an earlier one: free the named survivor first (hl7v2.md 1, Merge 4); False where it is the older of the two."""
+    open_review(work, "inverse-merge", [survivor.id, loser.id], "A merge reverses another one; the later of them stands.")
+    if survivor.replaced is not None and stamp.event_time < survivor.replaced:
+        return False
+    _restore(work, survivor, stamp)
+    return True
 
 
 def _restore(work: Work, record: Record, stamp: Stamp) -> None:
@@ -75,6 +89,7 @@ def _restore(work: Work, record: Record, stamp: Stamp) -> None:
     parent = work.record(record.replaced_by) if record.replaced_by else None
     if parent is not None:
         parent.merged = [id for id in parent.merged if id != record.id]
+        work.moved.add(parent.id)
         work.change(parent)
     for edge in edges_of(work, record.id):
         if edge.kind == "replaced-by" and edge.a == record.id:
@@ -86,16 +101,14 @@ def _restore(work: Work, record: Record, stamp: Stamp) -> None:
 
 
 def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
-    if loser.replaced_by == survivor.id:
-        return
     if loser.replaced_by is not None:
-        if loser.replaced is not None and stamp.event_time < loser.replaced:
+        if work.root(loser).id == survivor.id:
             return
         open_review(work, "second-merge", [loser.id, survivor.id], "A record that was merged already is merged into another one; the later merge stands.")
+        if loser.replaced is not None and stamp.event_time < loser.replaced:
+            return
         _restore(work, loser, stamp)
-    for edge in edges_of(work, loser.id):
-        if edge.kind == "not-same" and edge.other(loser.id) == survivor.id and edge.agent == work.cause.agent:
-            close_edge(work, edge, stamp.event_time)
+    _close(work, loser, survivor, "not-same", stamp)
     put_edge(work, Edge.asserted("replaced-by", loser, survivor, work.cause, stamp.event_time))
     loser.active, loser.replaced_by, loser.replaced = False, survivor.id, stamp.event_time
     survivor.merged = sorted({*survivor.merged, loser.id})
@@ -106,48 +119,72 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
     work.event("merged", record=loser.id, survivor=survivor.id)
 
 
+def _close(work: Work, a: Record, b: Record, kind: str, stamp: Stamp) -> None:
+    """End what this feed said of the two, or of the records that answer for them."""
+    first, second = {a.id, work.root(a).id}, {b.id, work.root(b).id}
+    for id in sorted(first):
+        for edge in edges_of(work, id):
+            if edge.kind == kind and edge.other(id) in second and edge.agent == work.cause.agent:
+                close_edge(work, edge, stamp.event_time)
+
+
 def link(work: Work, source: Source, first: PatientFacts, second: PatientFacts, stamp: Stamp) -> None:
-    """A24: a ``link`` edge between the records of both PIDs, each its own record; ends an earlier ``not-same``."""
-    a = work.root(_enrolled(work, source, first, stamp))
-    b = work.root(_enrolled(work, source, second, stamp))
+    """A24: a ``link`` edge between the records of both PIDs, each its own record; ends an earlier ``not-same``.
+
+    An NHS number alone in the second PID joins the first one's record.
+    """
+    a = _named(work, source, first, stamp)
+    if not local_identifiers(second.identifiers):
+        work.tell(a, _numbers(second), stamp)
+        return
+    if not _owns(source, first) or not _owns(source, second):
+        open_review(work, "link-of-others-numbers", [a.id], "A link names numbers that another organisation gives; it waits for a steward.", occurred=stamp.event_time)
+        return
+    a, b = work.root(a), work.root(_named(work, source, second, stamp))
     if a.id == b.id:
         work.flags.append("self-link")
         return
     if evidential_conflict(work, a, b):
         open_review(work, "link-across-nhs-numbers", [a.id, b.id], "A link joins two records whose verified NHS numbers differ; it waits for a steward.", occurred=stamp.event_time)
         return
-    for edge in edges_of(work, a.id):
-        if edge.kind == "not-same" and edge.other(a.id) == b.id and edge.agent == work.cause.agent:
-            close_edge(work, edge, stamp.event_time)
+    _close(work, a, b, "not-same", stamp)
     put_edge(work, Edge.asserted("link", a, b, work.cause, stamp.event_time))
     work.moved.update((a.id, b.id))
 
 
 def unlink(work: Work, source: Source, first: PatientFacts, second: PatientFacts, stamp: Stamp) -> None:
-    """A37: close the link and add ``not-same``, also without a prior link; on a merged pair, undo the merge."""
-    a = _enrolled(work, source, first, stamp)
-    b = _enrolled(work, source, second, stamp)
+    """A37: close the link and add ``not-same``, also without a prior link; on a merged pair, undo the merge.
+
+    An NHS number alone in the second PID is taken off the first one's record.
+    """
+    a = _named(work, source, first, stamp)
+    if not local_identifiers(second.identifiers):
+        work.tell(a, PatientFacts(tuple(replace(fact, ended=True) for fact in _numbers(second).identifiers)), stamp)
+        return
+    if not _owns(source, first) or not _owns(source, second):
+        open_review(work, "unlink-of-others-numbers", [a.id], "An unlink names numbers that another organisation gives; it waits for a steward.", occurred=stamp.event_time)
+        return
+    b = _named(work, source, second, stamp)
     if a.id == b.id:
         work.flags.append("self-unlink")
         return
     for record, other in ((a, b), (b, a)):
-        if record.replaced_by == other.id:
+        if record.replaced_by == other.id and _merged_by(work, record) == work.cause.agent:
             _restore(work, record, stamp)
             open_review(work, "unlink-of-merged", [a.id, b.id], "An unlink undid a merge of the same two records.")
-    for edge in edges_of(work, a.id):
-        if edge.kind == "link" and edge.other(a.id) == b.id:
-            close_edge(work, edge, stamp.event_time)
+    if work.root(a).id == work.root(b).id:
+        open_review(work, "unlink-within-merge", [a.id, b.id], "An unlink names two records that are one by merges it does not undo.")
+    _close(work, a, b, "link", stamp)
     put_edge(work, Edge.asserted("not-same", a, b, work.cause, stamp.event_time))
     work.moved.update((a.id, b.id))
 
 
-def _enrolled(work: Work, source: Source, facts: PatientFacts, stamp: Stamp) -> Record:
-    """The very record the identifiers name, not its survivor; enrolled where the trust has none."""
-    keys = [fact.key for fact in facts.identifiers if not fact.ended and fact.type_code != "NH"]
-    holders = [record for key in keys for record in work.holders(source.organisation, keys) if key in identifier_keys(record)]
-    if holders:
-        return holders[0]
-    record = resolve_or_create(work, source, facts, stamp.event_time)
-    work.tell(record, facts, stamp)
-    work.save(record)
-    return record
+def _merged_by(work: Work, record: Record) -> str:
+    """The feed whose merge replaced the record."""
+    return next((edge.agent for edge in edges_of(work, record.id) if edge.kind == "replaced-by" and edge.a == record.id), "")
+
+
+def _numbers(facts: PatientFacts) -> PatientFacts:
+    """The NHS numbers of the facts alone."""
+    numbers: tuple[IdentifierFact, ...] = tuple(one for one in facts.identifiers if one.system == NHS_NUMBER)
+    return PatientFacts(numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from app.ingest import linking, people, studies
 from app.ingest.records import Record
 from app.ingest.resources import save_resource
 from app.ingest.work import Work
-from mappers.source_patient import source_patient, source_uri
+from mappers.source_patient import identifiers, source_patient, source_uri
 
 
 def finish(work: Work) -> None:
@@ -44,7 +44,10 @@ def _with_survivors(work: Work) -> list[Record]:
 
 
 def _publish(work: Work, record: Record) -> None:
-    """Save the source Patient where what it shows has changed; ``meta.source`` alone makes no version."""
+    """Save the source Patient where what it shows has changed.
+
+    ``meta.source`` alone makes no version, and names what the record was told, not what merged it: undone, a merge leaves no trace.
+    """
     settings = work.services.settings
     losers = work.records(record.merged)
     links = [_link(record.replaced_by, "replaced-by")] if record.replaced_by else []
@@ -57,11 +60,20 @@ def _publish(work: Work, record: Record) -> None:
     content = sha256(orjson.dumps(resource)).hexdigest()
     if content == record.content:
         return
-    resource["meta"]["source"] = source_uri(settings.canonical_base, (work.cause.agent, work.cause.message))
+    told = _told(resource, record)
+    if told != record.told:
+        record.told, record.source = told, [work.cause.agent, work.cause.message]
+    resource["meta"]["source"] = source_uri(settings.canonical_base, (record.source[0], record.source[1]))
     save_resource(work.tx, resource, record.organisation)
     record.content = content
     work.change(record)
     work.people.add(record.person)
+
+
+def _told(resource: Mapping[str, Any], record: Record) -> str:
+    """The key of what the Patient shows of the record itself, whatever it is merged with."""
+    own = {key: value for key, value in resource.items() if key not in ("active", "link", "identifier")}
+    return sha256(orjson.dumps([own, identifiers(record.state)])).hexdigest()
 
 
 def _link(id: str, type: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Record:
 
     ``replaced`` is the event time of the merge that made it inactive, ``content`` the key of what its Patient shows,
     ``studies`` whether any study was ever filed under it, ``former`` the person ids it once had, newest first;
-    ``stored`` the state's bytes.
+    ``told`` the key of what it shows of itself, ``source`` (agent, message) of what last changed that; ``stored`` the state's bytes.
     """
 
     id: str
@@ -37,6 +37,8 @@ class Record:
     content: str = ""
     studies: bool = False
     former: list[str] = field(default_factory=list)
+    told: str = ""
+    source: list[str] = field(default_factory=list)
     stored: bytes = b""
 
 
@@ -89,15 +91,3 @@ def records_by_identifier(tx: Snapshot, organisation: str, identifiers: Sequence
 def members_of(tx: Snapshot, person: str) -> list[Record]:
     """The records that a person is made of, replaced ones included."""
     return [record_from_body(body) for _, body in tx.find(RECORD, "person", [person])]
-
-
-def root_of(tx: Snapshot, record: Record) -> Record:
-    """The record that answers for this one: the end of its replaced-by chain."""
-    seen = {record.id}
-    while record.replaced_by is not None and record.replaced_by not in seen:
-        seen.add(record.replaced_by)
-        following = get_record(tx, record.replaced_by)
-        if following is None:
-            break
-        record = following
-    return record

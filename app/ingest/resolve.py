@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from app.errors import RequiredMissing
 from app.ingest.records import Record, identifier_keys
@@ -15,23 +15,22 @@ from mappers.facts import IdentifierFact, PatientFacts
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom identifiers name in a trust.
-
-    ``record`` is the very one, replaced or not, None where there is none; ``holders`` are all records that hold any of the local
-    identifiers, ``strange`` the identifiers held only by others that do not answer for the same patient.
-    """
+    """Whom identifiers name in a trust: the very record, replaced or not, None where there is none; and what each record found holds."""
 
     record: Record | None
-    holders: tuple[Record, ...] = ()
-    strange: frozenset[str] = frozenset()
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def facts_for(self, record: Record, facts: PatientFacts) -> PatientFacts:
+        """The facts without the identifiers that other records hold: a message never takes them from there (hl7v2.md 3)."""
+        if len(self.held) < 2 and record.id in self.held:
+            return facts
+        others = frozenset().union(*self.held.values()) - self.held.get(record.id, frozenset())
+        return replace(facts, identifiers=tuple(one for one in facts.identifiers if one.key not in others)) if others else facts
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Of whom a message speaks: ``named`` by its identifiers, ``record`` the one that answers at the time of the event.
-
-    ``facts`` leave out the identifiers of other records: a message never takes them from there (hl7v2.md 3).
-    """
+    """Of whom a message speaks: ``named`` by its identifiers, ``record`` the one that answers at the time of the event, and the facts for it."""
 
     named: Record
     record: Record
@@ -44,10 +43,12 @@ def local_identifiers(identifiers: Sequence[IdentifierFact]) -> list[IdentifierF
 
 
 def first_key(identifiers: Sequence[IdentifierFact], source: Source) -> str:
-    """The key that a new record's id is made of: of the organisation's primary authority, else the smallest."""
+    """The key that a new record's id is made of: of the organisation's primary authority, else the smallest. RequiredMissing without any."""
     primary = source.default_authority.system if source.default_authority else None
     keys = sorted(one.key for one in identifiers if not one.ended)
     preferred = [one.key for one in identifiers if one.system == primary and not one.ended]
+    if not keys:
+        raise RequiredMissing("The message names no patient identifier.", location="PID^1^3")
     return preferred[0] if preferred else keys[0]
 
 
@@ -58,25 +59,20 @@ def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) 
     """
     local = local_identifiers(identifiers)
     if not local:
-        return _named_by_number(work, source, [one.key for one in identifiers if not one.ended])
+        return _named_by_number(work, source, [one.key for one in identifiers if one.system == NHS_NUMBER and not one.ended])
     primary = source.default_authority.system if source.default_authority else None
     keys = [one.key for one in sorted(local, key=lambda one: one.system != primary)]
     holders = work.holders(source.organisation, keys)
     if not holders:
         return Named(None)
-    held = {record.id: set(identifier_keys(record)) for record in holders}
+    held = {record.id: frozenset(identifier_keys(record)) for record in holders}
     key = next(key for key in keys if any(key in those for those in held.values()))
-    record = min((one for one in holders if key in held[one.id]), key=lambda one: (not one.active, one.first_key))
-    if len(holders) == 1:
-        return Named(record, (record,))
-    root = work.root(record).id
-    mine = set().union(*(held[one.id] for one in holders if work.root(one).id == root))
-    return Named(record, tuple(holders), frozenset(set(keys) - mine) & frozenset().union(*held.values()))
+    return Named(min((one for one in holders if key in held[one.id]), key=lambda one: (not one.active, one.first_key)), held)
 
 
 def _named_by_number(work: Work, source: Source, keys: Sequence[str]) -> Named:
     holders = work.holders(source.organisation, keys[:1])
-    active = [record for record in holders if record.active and keys[0] in identifier_keys(record)]
+    active = [record for record in holders if record.active]
     return Named(active[0] if len(active) == 1 else None)
 
 
@@ -92,22 +88,17 @@ def answering_at(work: Work, record: Record, event_time: str) -> Record:
     return record
 
 
-def resolve(work: Work, source: Source, identifiers: Sequence[IdentifierFact], event_time: str) -> Record | None:
-    """The record these identifiers name at the time of the event, or None where the trust has none."""
-    named = named_by(work, source, identifiers).record
-    return None if named is None else answering_at(work, named, event_time)
-
-
 def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Spoken:
     """Of whom the facts speak, enrolled if the trust has none (hl7v2.md 1). RequiredMissing where nothing names one."""
     found = named_by(work, source, facts.identifiers)
     if found.record is None:
         record = enrol(work, source, facts, event_time)
         return Spoken(record, record, facts)
-    answering = {work.root(record).id for record in found.holders}
+    answering = {work.root(record).id for record in work.records(found.held)}
     if len(answering) > 1:
         open_review(work, "identifiers-of-two-records", sorted(answering), "One message names identifiers that two records hold.")
-    return Spoken(found.record, answering_at(work, found.record, event_time), without(facts, found.strange))
+    record = answering_at(work, found.record, event_time)
+    return Spoken(found.record, record, found.facts_for(record, facts))
 
 
 def enrol(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Record:
@@ -115,8 +106,3 @@ def enrol(work: Work, source: Source, facts: PatientFacts, event_time: str) -> R
     if not [one for one in facts.identifiers if not one.ended]:
         raise RequiredMissing("The message names no patient identifier.", location="PID^1^3")
     return work.create(source.organisation, first_key(facts.identifiers, source), event_time)
-
-
-def without(facts: PatientFacts, keys: frozenset[str]) -> PatientFacts:
-    """The facts without the identifiers of those keys."""
-    return replace(facts, identifiers=tuple(one for one in facts.identifiers if one.key not in keys)) if keys else facts

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from app.ingest.identity import mint_id
-from app.ingest.records import Record, get_record, get_records, members_of, records_by_identifier, root_of, save_record
+from app.ingest.records import Record, get_record, get_records, members_of, records_by_identifier, save_record
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
 from mappers.facts import PatientFacts, Stamp
@@ -87,7 +87,14 @@ class Work:
 
     def root(self, record: Record) -> Record:
         """The record that answers for this one after its trust's merges."""
-        return self._one(root_of(self.tx, record)) if record.replaced_by else record
+        seen = {record.id}
+        while record.replaced_by is not None and record.replaced_by not in seen:
+            seen.add(record.replaced_by)
+            following = self.record(record.replaced_by)
+            if following is None:
+                break
+            record = following
+        return record
 
     def change(self, record: Record) -> Record:
         """Mark the record as changed."""

@@ -1,0 +1,312 @@
+"""A40 and its family: one trust's records become one, and one again two (hl7v2.md 1, Merge)."""
+
+import pytest
+
+from tests.flow.doors import NHS_NUMBER, W, mrn
+from tests.flow.images import image, study_uid
+from tests.flow.messages import ALICE, ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, mrg, nhs, pid
+
+OLD = {"at": "20250101090000"}
+
+
+def merge(survivor, loser, *, at="20250601090000", trigger="A40", **more):
+    return adt(trigger, pid(cx(survivor)), mrg(cx(loser)), at=at, **more)
+
+
+@pytest.fixture
+def beas(weald):
+    """Bea before her marriage as B1, after it as B2."""
+    weald.accept(adt("A28", pid(cx("B1"), number=NUMBERS["bea"], who=BEA), **OLD), adt("A28", pid(cx("B2"), who=BEA_MARRIED), **OLD))
+    return weald
+
+
+def links(patient):
+    return {(one["type"], one["other"]["reference"]) for one in patient.get("link", [])}
+
+
+def own(weald, number):
+    """The record that was first known by that number."""
+    [found] = [one for one in weald.patients(mrn(number)) if any(i["value"] == number and i.get("use") != "old" for i in one["identifier"])]
+    return found
+
+
+def state(weald):
+    """Every Patient as it reads and what searches find, versions and times left out."""
+    patients = weald.found("Patient?_tag=source,golden&_count=1000")
+    for one in patients:
+        del one["meta"]["versionId"], one["meta"]["lastUpdated"]
+    queries = [f"Patient?identifier={mrn(number)}" for number in ("B1", "B2", "B3")]
+    queries += ["Patient?family=marsh", "Patient?family=field", "Patient?active=false", f"Patient?identifier={NHS_NUMBER}|{NUMBERS['bea']}"]
+    queries += [f"ImagingStudy?patient.identifier={mrn(number)}" for number in ("B1", "B2", "B3")]
+    return sorted(patients, key=lambda one: one["id"]), {query: sorted(one["id"] for one in weald.found(query)) for query in queries}
+
+
+@pytest.mark.parametrize("trigger", ["A18", "A30", "A34", "A40"])
+def test_the_old_record_is_replaced_by_the_survivor_and_any_old_number_finds_it(beas, trigger):
+    beas.accept(merge("B2", "B1", trigger=trigger))
+    old, new = own(beas, "B1"), own(beas, "B2")
+    assert (old["active"], links(old)) == (False, {("replaced-by", f"Patient/{new['id']}")})
+    assert (new["active"], links(new)) == (True, {("replaces", f"Patient/{old['id']}")})
+    assert beas.patient(mrn("B1")) == beas.patient(mrn("B2")) == new
+    assert [(one["value"], one["use"], one["period"]["end"]) for one in new["identifier"] if one["value"] == "B1"] == [("B1", "old", "2025-06-01")]
+    assert beas.golden(old) == beas.golden(new)
+
+
+def test_a_known_survivor_keeps_its_demographics(beas):
+    beas.accept(adt("A40", pid(cx("B2"), who=CHARLIE), mrg(cx("B1")), at="20250601090000"))
+    assert beas.patient(mrn("B2"))["name"][0]["family"] == "FIELD"
+
+
+def test_an_unknown_survivor_is_enrolled_from_the_merge(weald):
+    weald.accept(adt("A28", pid(cx("B1"), who=BEA), **OLD))
+    weald.accept(adt("A40", pid(cx("B2"), number=NUMBERS["bea"], who=BEA_MARRIED), mrg(cx("B1")), at="20250601090000"))
+    bea = weald.patient(mrn("B2"))
+    assert (bea["name"][0]["family"], bea["birthDate"]) == ("FIELD", "1985-06-30")
+    assert weald.patient(mrn("B1")) == bea
+    weald.accept(adt("A31", pid(cx("B2"), f5="FIELD^BEATRICE"), at="20250602090000"))
+    assert weald.patient(mrn("B1"))["name"][0]["given"] == ["BEATRICE"]
+
+
+def test_an_unknown_loser_routes_to_the_survivor(weald):
+    weald.accept(adt("A28", pid(cx("B2"), who=BEA_MARRIED), **OLD), merge("B2", "B1"))
+    assert weald.patient(mrn("B1")) == weald.patient(mrn("B2"))
+    weald.accept(adt("A31", pid(cx("B1"), f16="M"), at="20250701090000"))
+    assert weald.patient(mrn("B2"))["maritalStatus"] == {"text": "M"}
+
+
+def test_both_sides_unknown_make_a_survivor_and_a_stub(weald):
+    weald.accept(adt("A40", pid(cx("B2"), who=BEA_MARRIED), mrg(cx("B1")), at="20250601090000"))
+    assert weald.patient(mrn("B1"))["name"][0]["family"] == "FIELD"
+    assert links(own(weald, "B2")) == {("replaces", f"Patient/{own(weald, 'B1')['id']}")}
+
+
+def test_images_of_the_old_number_follow_the_merge_before_and_after_it(beas, tmp_path):
+    beas.load(image(tmp_path, patient="B1", study=1, PatientName="Marsh^Bea"), source="RTK-PACS")
+    beas.accept(merge("B2", "B1"))
+    beas.load(image(tmp_path, patient="B1", study=2, PatientName="Marsh^Bea"), source="RTK-PACS")
+    new = own(beas, "B2")
+    for number in ("B1", "B2"):
+        found = beas.studies(mrn(number))
+        assert {one["identifier"][0]["value"] for one in found} == {f"urn:oid:{study_uid(1)}", f"urn:oid:{study_uid(2)}"}
+        assert {one["subject"]["reference"] for one in found} == {f"Patient/{new['id']}"}
+        assert {one["subject"]["identifier"]["value"] for one in found} == {"B1"}
+
+
+def test_a_chain_of_merges_is_followed_to_its_end(beas, tmp_path):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD))
+    beas.load(image(tmp_path, patient="B1", PatientName="Marsh^Bea"), source="RTK-PACS")
+    beas.accept(merge("B2", "B1"), merge("B3", "B2", at="20250701090000"))
+    last = own(beas, "B3")
+    assert beas.patient(mrn("B1")) == beas.patient(mrn("B2")) == last
+    assert links(own(beas, "B2")) == {("replaces", f"Patient/{own(beas, 'B1')['id']}"), ("replaced-by", f"Patient/{last['id']}")}
+    [study] = beas.studies(mrn("B3"))
+    assert study["subject"]["reference"] == f"Patient/{last['id']}"
+    assert beas.golden(own(beas, "B1"))["id"] == beas.golden(last)["id"]
+
+
+def test_a_merge_told_again_along_a_chain_changes_nothing(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B3", "B2", at="20250701090000"))
+    versions = beas.versions()
+    beas.accept(merge("B3", "B1", at="20250801090000"))
+    assert beas.versions() == versions
+
+
+def test_three_pairs_in_one_message_are_each_applied(weald):
+    weald.accept(*(adt("A28", pid(cx(f"B{n}"), who=BEA), **OLD) for n in range(4)))
+    chain = [pid(cx("B1")), mrg(cx("B0")), pid(cx("B2")), mrg(cx("B1")), pid(cx("B3")), mrg(cx("B2"))]
+    weald.accept(adt("A40", *chain, at="20250601090000"))
+    assert {weald.patient(mrn(f"B{n}"))["id"] for n in range(4)} == {own(weald, "B3")["id"]}
+
+
+def test_a_merge_into_a_replaced_record_goes_to_its_survivor(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B1", "B3", at="20250701090000"))
+    assert beas.patient(mrn("B3")) == own(beas, "B2")
+
+
+def test_the_inverse_of_a_merge_turns_it_round_and_asks_a_steward(beas):
+    beas.accept(merge("B2", "B1"), merge("B1", "B2", at="20250701090000"))
+    first, second = own(beas, "B1"), own(beas, "B2")
+    assert (links(first), links(second)) == ({("replaces", f"Patient/{second['id']}")}, {("replaced-by", f"Patient/{first['id']}")})
+    assert beas.patient(mrn("B2")) == first
+    assert len(beas.tasks("inverse-merge")) == 1
+
+
+def test_the_inverse_of_a_merge_that_happened_before_it_changes_nothing_but_asks(beas):
+    beas.accept(merge("B2", "B1"))
+    before, _ = state(beas)
+    beas.accept(merge("B1", "B2", at="20250501090000"))
+    assert state(beas)[0] == before
+    assert len(beas.tasks("inverse-merge")) == 1
+
+
+def test_merges_in_a_circle_never_make_one(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD))
+    beas.accept(merge("B2", "B1"), merge("B3", "B2", at="20250701090000"), merge("B1", "B3", at="20250801090000"))
+    first = own(beas, "B1")
+    assert first["active"]
+    assert {beas.patient(mrn(number))["id"] for number in ("B1", "B2", "B3")} == {first["id"]}
+
+
+def test_a_second_merge_of_a_replaced_record_is_won_by_the_later_one_and_asks(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B3", "B1", at="20250701090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B3")
+    assert links(own(beas, "B2")) == set()
+    assert not any(one["value"] == "B1" for one in own(beas, "B2")["identifier"])
+    assert len(beas.tasks("second-merge")) == 1
+    beas.accept(merge("B2", "B1", at="20250615090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B3")
+
+
+def test_a_merge_of_a_record_into_itself_has_no_effect(beas):
+    versions = beas.versions()
+    beas.accept(merge("B1", "B1"), adt("A40", pid(cx("B1"), number=NUMBERS["bea"]), mrg(cx("B1"), nhs(NUMBERS["bea"])), at="20250602090000"))
+    assert beas.versions() == versions
+    assert all("self-merge" in head["flags"] for head, _ in beas.messages()[-2:])
+
+
+def test_an_equal_nhs_number_on_both_sides_is_no_self_merge(beas):
+    beas.accept(adt("A40", pid(cx("B2"), number=NUMBERS["bea"]), mrg(nhs(NUMBERS["bea"]), cx("B1")), at="20250601090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B2")
+
+
+def test_the_survivors_full_list_may_name_the_old_number_too(beas):
+    beas.accept(adt("A40", pid(cx("B2"), cx("B1")), mrg(cx("B1")), at="20250601090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B2")
+    assert not own(beas, "B1")["active"]
+
+
+def test_a_loser_named_by_its_nhs_number_alone_is_the_one_record_that_holds_it(beas):
+    beas.accept(adt("A40", pid(cx("B2")), mrg(nhs(NUMBERS["bea"])), at="20250601090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B2")
+
+
+def test_a_loser_named_by_an_nhs_number_of_nobody_is_refused(beas):
+    answer = beas.send(adt("A40", pid(cx("B2")), mrg(nhs(NUMBERS["anna"])), at="20250601090000"))
+    assert (answer.code, answer.errors) == ("AE", ("204",))
+    assert beas.dead_letters()[-1][0]["code"] == "204"
+
+
+def test_an_event_before_the_merge_touches_the_old_record_alone(beas):
+    beas.accept(merge("B2", "B1"))
+    before = own(beas, "B2")
+    beas.accept(adt("A31", pid(cx("B1"), f16="S"), at="20250301090000"))
+    assert own(beas, "B1")["maritalStatus"] == {"text": "S"}
+    assert own(beas, "B2") == before
+    assert own(beas, "B1")["active"] is False
+
+
+def test_an_event_after_the_merge_under_the_old_number_is_the_survivors(beas):
+    beas.accept(merge("B2", "B1"))
+    before = own(beas, "B1")
+    beas.accept(adt("A31", pid(cx("B1"), f16="M"), at="20250701090000"))
+    assert own(beas, "B1") == before
+    assert beas.patient(mrn("B2"))["maritalStatus"] == {"text": "M"}
+
+
+def test_an_event_between_two_merges_of_a_chain_is_of_the_record_in_force_then(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B3", "B2", at="20250701090000"))
+    beas.accept(adt("A31", pid(cx("B1"), f16="M"), at="20250615090000"))
+    assert own(beas, "B2")["maritalStatus"] == {"text": "M"}
+    assert "maritalStatus" not in own(beas, "B3")
+    assert "maritalStatus" not in own(beas, "B1")
+
+
+def test_a_stranger_under_a_merged_number_is_parked(beas):
+    beas.accept(merge("B2", "B1"))
+    before = beas.patient(mrn("B2"))
+    beas.accept(adt("A31", pid(cx("B1"), who=CHARLIE), at="20250701090000"))
+    assert beas.patient(mrn("B2")) == before
+    assert len(beas.tasks("reused-number")) == 1
+
+
+def test_a_merge_across_two_verified_nhs_numbers_is_parked(weald):
+    weald.accept(adt("A28", pid(cx("A100"), number=NUMBERS["alice"], who=ALICE), **OLD))
+    weald.accept(adt("A28", pid(cx("A200"), number=NUMBERS["anna"], who=ANNA), **OLD))
+    before = state(weald)
+    weald.accept(adt("A40", pid(cx("A100")), mrg(cx("A200")), at="20250601090000"))
+    assert state(weald) == before
+    [task] = weald.tasks("merge-across-nhs-numbers")
+    assert {one["valueReference"]["reference"] for one in task["input"]} == {f"Patient/{own(weald, number)['id']}" for number in ("A100", "A200")}
+
+
+def test_a_merge_of_unverified_numbers_is_applied(weald):
+    weald.accept(adt("A28", pid(cx("A100"), number=NUMBERS["alice"], who=ALICE), **OLD))
+    weald.accept(adt("A28", pid(cx("A200"), number=NUMBERS["anna"], status="02", who=ALICE), **OLD))
+    weald.accept(adt("A40", pid(cx("A100")), mrg(cx("A200")), at="20250601090000"))
+    assert weald.patient(mrn("A200")) == own(weald, "A100")
+
+
+def test_another_trusts_record_of_that_number_is_untouched_and_the_merge_waits(beas):
+    beas.accept(adt("A28", pid(cx("B1", "RXC"), who=CHARLIE), trust="RXC", **OLD))
+    before = beas.patient(mrn("B1", "RXC"))
+    beas.accept(adt("A40", pid(cx("B2")), mrg(cx("B1", "RXC")), at="20250601090000"))
+    assert beas.patient(mrn("B1", "RXC")) == before
+    assert links(own(beas, "B2")) == set()
+    assert len(beas.tasks("merge-of-others-numbers")) == 1
+
+
+def test_the_same_number_at_two_trusts_is_merged_at_one_alone(beas):
+    beas.accept(adt("A28", pid(cx("B1", "RXC"), who=CHARLIE), trust="RXC", **OLD), merge("B2", "B1"))
+    assert beas.patient(mrn("B1", "RXC"))["name"][0]["family"] == "OKORO"
+
+
+def test_a_merge_told_twice_changes_nothing_the_second_time(beas):
+    message = merge("B2", "B1")
+    beas.accept(message)
+    versions = beas.versions()
+    beas.accept(message, merge("B2", "B1"))
+    assert beas.versions() == versions
+
+
+@pytest.mark.parametrize("known", [("B1", "B2"), ("B1",), ("B2",)], ids=["both known", "unknown survivor", "unknown loser"])
+def test_an_unlink_of_a_merged_pair_restores_every_patient_and_every_search(weald, tmp_path, known):
+    weald.accept(*(adt("A28", pid(cx(number), number=NUMBERS["bea"] if number == "B1" else None, who=BEA), **OLD) for number in known))
+    weald.accept(adt("A40", pid(cx("B2"), who=BEA), mrg(cx("B2x"))), adt("A37", pid(cx("B2"), who=BEA), pid(cx("B2x"))))
+    weald.load(image(tmp_path, patient="B1", study=1, PatientName="Marsh^Bea"), image(tmp_path, patient="B2", study=2, PatientName="Marsh^Bea"), source="RTK-PACS")
+    before = state(weald)
+    weald.accept(merge("B2", "B1"))
+    assert state(weald) != before
+    weald.accept(adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
+    after = state(weald)
+    assert after[1] == before[1]
+    assert after[0] == before[0]
+    assert len(weald.tasks("unlink-of-merged")) >= 1
+
+
+def test_after_an_undone_merge_each_number_is_its_own_again(beas):
+    beas.accept(merge("B2", "B1"), adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
+    beas.accept(adt("A31", pid(cx("B1"), f16="S"), at="20250801090000"), adt("A31", pid(cx("B2"), f16="M"), at="20250801090000"))
+    assert [own(beas, number)["maritalStatus"]["text"] for number in ("B1", "B2")] == ["S", "M"]
+    assert beas.golden(own(beas, "B1"))["id"] != beas.golden(own(beas, "B2"))["id"]
+
+
+def test_an_unlink_within_a_chain_that_it_does_not_undo_asks_a_steward(beas):
+    beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B3", "B2", at="20250701090000"))
+    before, _ = state(beas)
+    beas.accept(adt("A37", pid(cx("B1")), pid(cx("B3")), at="20250801090000"))
+    assert state(beas)[0] == before
+    assert len(beas.tasks("unlink-within-merge")) == 1
+
+
+def test_a_merge_without_an_old_identifier_is_refused(beas):
+    answer = beas.send(adt("A40", pid(cx("B2")), "MRG|", at="20250601090000"))
+    assert (answer.code, answer.errors) == ("AE", ("101",))
+    assert beas.send(adt("A40", pid(cx("B2")), at="20250601090000")).code == "AE"
+
+
+def test_merged_demographics_count_as_history_for_the_matcher_and_only_while_merged(beas):
+    beas.accept(adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["bea"], who=BEA), trust="RXC", **OLD))
+    other = beas.golden(beas.patient(mrn("X1", "RXC")))
+    assert other["id"] == beas.golden(own(beas, "B1"))["id"]
+    beas.accept(merge("B2", "B1"))
+    assert beas.golden(own(beas, "B2"))["id"] == beas.golden(beas.patient(mrn("X1", "RXC")))["id"]
+    beas.accept(adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
+    assert beas.golden(own(beas, "B1"))["id"] == beas.golden(beas.patient(mrn("X1", "RXC")))["id"]
+    assert beas.golden(own(beas, "B2"))["id"] != beas.golden(own(beas, "B1"))["id"]
+
+
+def test_every_membership_change_is_explained_by_a_provenance(beas):
+    beas.accept(merge("B2", "B1", control_id="MERGE1"))
+    found = beas.found(f"Provenance?target=Patient/{own(beas, 'B1')['id']}")
+    assert any("MERGE1" in reason["text"] for one in found for reason in one["reason"])
+    assert {one["activity"]["coding"][0]["system"] for one in found} == {f"{W}/CodeSystem/link-action"}
