@@ -71,12 +71,17 @@ def serve(config: Path | None, sample_region: Path | None) -> None:
     """Start the listeners: HTTP and MLLP."""
     from app.sample import welcome
     from app.serve import serve as run
+    from app.services import is_empty, open_store
 
     settings = _settings(config)
-    services = _services(config)
-    empty = services.store.facts().counts.get("kind:record", 0) == 0
-    services.store.close()
-    sys.exit(run(settings, config, lambda: welcome(settings, sample_region if empty else None, sample_region)))
+    store = open_store(settings.store)
+    region = sample_region if is_empty(store) else None
+    store.close()
+
+    def prepare() -> None:
+        _services(config).store.close()
+
+    sys.exit(run(settings, config, prepare, lambda: welcome(settings, region, sample_region)))
 
 
 @weald.command()

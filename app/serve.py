@@ -73,8 +73,11 @@ def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[]
     return False
 
 
-def serve(settings: Settings, config: Path | None, when_ready: Callable[[], None] | None = None) -> int:
-    """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code."""
+def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], when_ready: Callable[[], None]) -> int:
+    """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code.
+
+    ``prepare`` is done while they start, ``when_ready`` once all of them listen.
+    """
     spawn = multiprocessing.get_context("spawn")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,9 +89,10 @@ def serve(settings: Settings, config: Path | None, when_ready: Callable[[], None
         children.append(spawn.Process(target=run_mllp, args=(config,), name="mllp"))
     for child in children:
         child.start()
+    prepare()
     listeners = [(one.host, one.port) for one in (settings.listeners.http, settings.listeners.mllp) if one]
     ready = all(wait_until_open(address, 30, lambda: all(child.is_alive() for child in children)) for address in listeners)
-    if ready and when_ready is not None:
+    if ready:
         threading.Thread(target=when_ready, name="when-ready", daemon=True).start()
     while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
         pass

@@ -11,7 +11,9 @@ import orjson
 from app.ingest import linking, people, studies
 from app.ingest.records import Record
 from app.ingest.resources import save_resource
+from app.ingest.reviews import open_review
 from app.ingest.work import Work
+from mappers.context import NHS_NUMBER
 from mappers.source_patient import identifiers, source_patient, source_uri
 
 
@@ -57,14 +59,17 @@ def _publish(work: Work, record: Record) -> None:
         organisation_name=work.services.sources.organisations.get(record.organisation), links=links, active=record.active,
         former=[(held.fact, one.replaced) for one in losers for held in one.state.identifiers() if one.replaced],
     )
-    content = sha256(orjson.dumps(resource)).hexdigest()
+    content = sha256(orjson.dumps([resource, record.state.former_nhs_numbers()])).hexdigest()
     if content == record.content:
         return
     told = _told(resource, record)
     if told != record.told:
         record.told, record.source = told, [work.cause.agent, work.cause.message]
     resource["meta"]["source"] = source_uri(settings.canonical_base, (record.source[0], record.source[1]))
-    save_resource(work.tx, resource, record.organisation)
+    former = record.state.former_nhs_numbers()
+    save_resource(work.tx, resource, record.organisation, tokens=[("identifier", NHS_NUMBER, number) for number in former])
+    if former:
+        open_review(work, "nhs-number-changed", [record.id], "This record has had another NHS number before; the earlier one is no evidence.")
     record.content = content
     work.change(record)
     work.people.add(record.person)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.search.entries import entries
@@ -13,16 +15,27 @@ EVERYONES = "*"
 """Custodian of what is made of several trusts' records: seen only by who sees every trust, until views are composed for each caller."""
 
 
-def save_resource(tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None) -> bool:
-    """Validate and save a resource made of what a sender said; True where that made a new version. InvalidResource is a fault of Weald's own."""
+Token = tuple[str, str, str]
+
+
+def save_resource(
+    tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None, tokens: Sequence[Token] = ()
+) -> bool:
+    """Validate and save a resource made of what a sender said; True where that made a new version.
+
+    ``tokens`` (param, system, code) find it beside what it shows. InvalidResource is a fault of Weald's own.
+    """
     validate(resource)
-    return save_derived(tx, resource, custodian, summary)
+    return save_derived(tx, resource, custodian, summary, tokens)
 
 
-def save_derived(tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None) -> bool:
+def save_derived(
+    tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None, tokens: Sequence[Token] = ()
+) -> bool:
     """Save a resource assembled of parts that were validated when they were born (docs/adr/0004); True where that made a new version."""
     short: Content | None = None if summary is None else content_from_resource(summary)
-    _, new = tx.save(
-        resource["resourceType"], resource["id"], content_from_resource(resource), entries(resource), custodian=custodian, summary=short
-    )
+    found = entries(resource)
+    if tokens:
+        found = replace(found, tokens=tuple(sorted({*found.tokens, *tokens})))
+    _, new = tx.save(resource["resourceType"], resource["id"], content_from_resource(resource), found, custodian=custodian, summary=short)
     return new
