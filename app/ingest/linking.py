@@ -6,14 +6,14 @@ the components those edges touch, give the groups their ids, and record what cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
 from app.ingest.identity import digest_key
 from app.ingest.records import Record
-from app.ingest.reviews import close_moot, open_review
+from app.ingest.reviews import Question, ask, open_review
 from app.ingest.work import Work
 from app.store.contract import Snapshot
 from matching import linking as matcher
@@ -116,14 +116,6 @@ class Neighbourhood:
     edges: list[Edge] = field(default_factory=list)
     component: Component = field(default_factory=lambda: Component({}, ()))
 
-    def stored(self, about: PairEdge) -> Edge | None:
-        """The stored edge that a pair edge of the component was made of."""
-        wanted = {self.ids[about.a], self.ids[about.b]}
-        for edge in self.edges:
-            if edge.kind == about.kind and {edge.a, edge.b} == wanted:
-                return edge
-        return None
-
 
 def neighbourhood(tx: Snapshot, start: Mapping[str, int]) -> Neighbourhood:
     """The components around the records ``start`` (id -> number): edges walked to the end, replaced records folded into their survivors."""
@@ -178,17 +170,14 @@ def _regroup(work: Work, touched: Iterable[str]) -> None:
     members = {key: _answering(work, near.ids[key]) for key in near.component.records}
     _assign(work, members, partition)
     _note_near(work, members, partition)
-    _ask(work, near, partition)
-    close_moot(work, near.ids, partition)
+    ask(work, near.ids.values(), _questions(near, partition))
 
 
 def _with_companions(work: Work, touched: Iterable[str]) -> list[Record]:
     found: dict[str, Record] = {}
     for record in work.records(sorted(touched)):
         found[record.id] = record
-        if record.person != record.birth_person or len(companions := work.members(record.person)) > 1:
-            companions = work.members(record.person)
-            found.update({one.id: one for one in companions})
+        found.update({one.id: one for one in work.members(record.person)})
     return list(found.values())
 
 
@@ -240,18 +229,19 @@ def _note_near(work: Work, members: Mapping[str, Record], partition: Partition) 
                 work.near.setdefault(person, {})[grade] = [other for other in persons if other != person]
 
 
-def _ask(work: Work, near: Neighbourhood, partition: Partition) -> None:
-    """Open a review item for each doubtful pair (matching.md 7 and 8)."""
+def _questions(near: Neighbourhood, partition: Partition) -> Iterator[Question]:
+    """What is doubtful about the pairs of the component (matching.md 7 and 8)."""
     together = {key: group for group in partition.certain for key in group}
-    doubtful = [(edge, "contested-match", "Two persons compete for this record.") for edge in partition.contested]
-    doubtful += [(edge, "refused-assertion", "An asserted link gave way to a veto.") for edge in partition.refused]
-    doubtful += [(edge, "bridging-match", "A component too large to be one person was cut here.") for edge in partition.bridges]
-    doubtful += [
+    doubtful = [
         (edge, "probable-match", "The records probably are of one person.")
         for edge in near.component.edges
-        if edge.kind == "match" and edge.grade == "probable" and together[edge.a] != together[edge.b]
+        if edge.kind == "match" and edge.grade == "probable"
     ]
+    doubtful += [(edge, "contested-match", "Two persons compete for this record.") for edge in partition.contested]
+    doubtful += [(edge, "refused-assertion", "An asserted link gave way to a veto.") for edge in partition.refused]
+    doubtful += [(edge, "bridging-match", "A component too large to be one person was cut here.") for edge in partition.bridges]
+    stored = {(edge.kind, frozenset((edge.a, edge.b))): edge for edge in near.edges}
     for edge, kind, reason in doubtful:
         if together[edge.a] != together[edge.b]:
-            stored = near.stored(edge)
-            open_review(work, kind, (near.ids[edge.a], near.ids[edge.b]), reason, stored)
+            records = (near.ids[edge.a], near.ids[edge.b])
+            yield Question(kind, records, reason, stored.get((edge.kind, frozenset(records))))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,7 +15,6 @@ from app.ingest.resources import EVERYONES, save_derived
 from app.ingest.work import Work
 from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
-from matching.clustering import Partition
 from matching.scoring import Scored
 
 MATCHED = frozenset({"probable-match", "contested-match", "bridging-match"})
@@ -29,23 +29,52 @@ def _evidence(found: Scored | Edge | None) -> dict[str, Any]:
     return {"weight": found.weight, "grade": found.grade, "fields": field_evidence(found)}
 
 
-def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Scored | Edge | None = None, **details: Any) -> str:
-    """Ask a steward about these records; the same open question is asked once. Returns the item's key."""
-    pair = sorted(set(records))
-    key = digest_key("review", kind, *pair)
-    body = work.tx.get(REVIEW, key)
-    before = orjson.loads(body) if body else None
-    evidence = _evidence(found)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a steward is asked about some records: its kind, why, and what the matcher found, if it did."""
+
+    kind: str
+    records: tuple[str, ...]
+    reason: str
+    found: Scored | Edge | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of its review item: the same question about the same records is one item."""
+        return digest_key("review", self.kind, *sorted(set(self.records)))
+
+
+def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Scored | Edge | None = None, **details: Any) -> None:
+    """Ask a steward about these records; the same open question is asked once."""
+    question = Question(kind, tuple(records), reason, found)
+    body = work.tx.get(REVIEW, question.key)
+    _open(work, question, orjson.loads(body) if body else None, details)
+
+
+def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> None:
+    """Ask what the matcher wonders about ``records`` now, and close what it once asked about them and asks no more."""
+    standing = {key: orjson.loads(body) for key, body in work.tx.find(REVIEW, "record", sorted(records))}
+    asked = set()
+    for question in questions:
+        asked.add(question.key)
+        _open(work, question, standing.get(question.key), {})
+    for key, item in standing.items():
+        if key not in asked and item["state"] == "open" and item["kind"] in MATCHED:
+            save_review(work, {**item, "state": "moot", "outcome": "moot"})
+            work.event("review-closed", kind=item["kind"], records=item["records"])
+
+
+def _open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
+    evidence = _evidence(question.found)
     if before is not None and (before["state"] == "settled" or (before["state"] == "open" and before["evidence"] == evidence)):
-        return key
+        return
     item = {
-        "key": key, "kind": kind, "records": pair, "reason": reason, "opened": before["opened"] if before else work.tx.now,
-        "cause": work.cause.reference, "state": "open", "evidence": evidence, **details,
+        "key": question.key, "kind": question.kind, "records": sorted(set(question.records)), "reason": question.reason,
+        "opened": before["opened"] if before else work.tx.now, "cause": work.cause.reference, "state": "open", "evidence": evidence, **details,
     }
     save_review(work, item)
     if before is None or before["state"] != "open":
-        work.event("review-opened", kind=kind, records=pair)
-    return key
+        work.event("review-opened", kind=item["kind"], records=item["records"])
 
 
 def save_review(work: Work, item: Mapping[str, Any]) -> None:
@@ -66,19 +95,3 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
         kind=item["kind"], status=status, modified=work.tx.now, outcome=item.get("outcome"),
     )
     save_derived(work.tx, task, EVERYONES)
-
-
-def close_moot(work: Work, records: Mapping[str, str], partition: Partition) -> None:
-    """Close the matcher's questions about ``records`` (key -> id) that are no longer asked: together now, or no longer probable."""
-    together = {records[key]: group for group in partition.certain for key in group}
-    probable = {records[key]: group for group in partition.probable for key in group}
-    found = work.tx.find(REVIEW, "record", sorted(together))
-    for _, body in found:
-        item = orjson.loads(body)
-        if item["state"] != "open" or item["kind"] not in MATCHED:
-            continue
-        groups = {together.get(id) for id in item["records"]}
-        wider = {probable.get(id) for id in item["records"]}
-        if len(groups) == 1 or len(wider) > 1:
-            save_review(work, {**item, "state": "moot", "outcome": "moot"})
-            work.event("review-closed", kind=item["kind"], records=item["records"])
