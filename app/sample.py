@@ -15,7 +15,7 @@ from app.ingest.load import Loader, Report
 from app.mllp.client import send
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
-from app.settings import Listener, Settings
+from app.settings import Listener, Settings, masked_store
 from mappers.hl7v2.er7 import split_batch
 
 SHOWN = "alice"
@@ -28,10 +28,10 @@ def welcome(settings: Settings, region: Path | None, shown: Path | None) -> None
     """Load the region, if one is given, and print where to go from here."""
     if region is not None:
         _load(settings, region)
-    click.echo(f"\nWeald listens. Store: {settings.store}")
+    click.echo(f"\nWeald listens. Store: {masked_store(settings.store)}")
     listeners = settings.listeners
     if listeners.http:
-        base = f"http://{listeners.http}"
+        base = f"{'https' if settings.http_has_tls else 'http'}://{listeners.http}"
         click.echo(f"  FHIR     {base}/fhir   ({base}/fhir/metadata)\n  health   {base}/health/ready\n  metrics  {base}/metrics")
     if listeners.mllp:
         click.echo(f"  HL7 v2   MLLP on {listeners.mllp}")

@@ -35,14 +35,16 @@ def run_http(config: Path | None) -> None:
     """Serve HTTP until told to stop. Workers read the settings themselves."""
     _stand_apart()
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import Interfaces, SSLProtocols
 
     settings = load_settings(config)
     listener = settings.listeners.http
     assert listener is not None  # noqa: S101  (started only where the listener is on)
+    certificate, key = (settings.tls.certificate, settings.tls.private_key) if settings.http_has_tls else (None, None)
     Granian(
         "app.wsgi:app", address=listener.host, port=listener.port, interface=Interfaces.WSGI, workers=settings.web.workers,
         blocking_threads=settings.web.threads, log_access=False, log_enabled=False, websockets=False,
+        ssl_cert=certificate, ssl_key=key, ssl_protocol_min=SSLProtocols.tls12,
     ).serve()  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 from app.errors import SettingsError
 from app.settings_model import SAMPLE_ID_SECRET, Listener, Settings, problems
 
-__all__ = ["SAMPLE_ID_SECRET", "Listener", "Settings", "documented_keys", "explain", "load_settings"]
+__all__ = ["SAMPLE_ID_SECRET", "Listener", "Settings", "documented_keys", "explain", "load_settings", "masked_store"]
 
 PREFIX = "WEALD_"
 SHORT_NAMES = {"HTTP": ("listeners", "http"), "MLLP": ("listeners", "mllp"), "DICOM": ("listeners", "dicom")}
@@ -257,11 +257,16 @@ def _lines(model: BaseModel, prefix: str, *, coded: bool) -> Iterator[str]:
             yield f"{key} = {_shown(key, value)}{'' if name in model.model_fields_set else '  # default'}"
 
 
+def masked_store(uri: str) -> str:
+    """The ``store`` setting as it may be shown: user and password masked."""
+    return re.sub(r"(?<=://)[^/@]*@", f"{MASK}@", uri)
+
+
 def _shown(key: str, value: Any) -> str:
     if isinstance(value, SecretStr):
         return MASK
     if key == "store":
-        return re.sub(r"(?<=://)[^/@]*@", f"{MASK}@", value)
+        return masked_store(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_shown(key, one) for one in value) + "]"
     if isinstance(value, Mapping):

@@ -260,6 +260,11 @@ class Settings(Table):
         return self.mode == "sample"
 
     @property
+    def http_has_tls(self) -> bool:
+        """Whether HTTP itself speaks TLS: in production mode, unless a proxy in front terminates it."""
+        return self.mode == "production" and not self.proxy.terminates_tls
+
+    @property
     def id_secret_bytes(self) -> bytes:
         """The secret of resource ids; the published one in sample mode where none is set."""
         return (self.id_secret.get_secret_value() if self.id_secret else SAMPLE_ID_SECRET).encode()
