@@ -22,16 +22,18 @@ STRENGTH = {"replaced-by": 0, "link": 1, "number": 2, "match": 3}
 
 def publish(work: Work) -> None:
     """Save each person this change touched: document, golden patient, Linkage, and a Provenance where its members changed."""
-    touched = work.people | set(work.near)
-    for person in sorted(touched):
-        body = work.tx.get(PERSON, person)
-        before: dict[str, Any] = orjson.loads(body) if body else {"members": [], "near": {}, "former": []}
+    touched = sorted(work.people | set(work.near))
+    stored = work.tx.get_many(PERSON, touched)
+    for person in touched:
+        before: dict[str, Any] = orjson.loads(stored[person]) if person in stored else {"members": [], "near": {}, "former": []}
+        if person not in work.people and before["near"] == work.near[person]:
+            continue
         members = work.members(person)
         if not members:
             _retire(work, person, before)
         else:
             _renew(work, person, before, members)
-    for person, document in _shared(work, {record.person for record in work.dirty.values()} - touched):
+    for person, document in _shared(work, {record.person for record in work.dirty.values()} - work.people):
         digest = _save_golden(work, person, work.members(person), document["golden"])
         if digest != document["golden"]:
             work.tx.put(PERSON, person, orjson.dumps({**document, "golden": digest}), {"former": []})
