@@ -1,0 +1,67 @@
+"""Links shown as FHIR: Linkage, Provenance, Task (fhir.md 3, Link history)."""
+
+import pytest
+
+from mappers.fhir import validate
+from mappers.links import MATCH_GRADE, Decision, linkage, provenance, review_task
+
+W = "https://weald.example/fhir"
+NOW = "2026-01-01T12:00:00.000Z"
+SCORED = Decision("linked", NOW, "matcher:abc", "names, birth date and phone agree", edge="e1", grade="certain", weight=23.45678, fields={"given": ("1", 7.5), "id:x/y": ("2", -1.0)})
+
+
+def by_url(extensions):
+    return {one["url"]: one for one in extensions}
+
+
+def test_a_person_is_a_linkage_with_its_golden_patient_as_source_and_former_members_as_historical():
+    made = linkage("l1", W, golden="g", members=["rxc", "rtk"], former=["old"])
+    assert [(one["type"], one["resource"]["reference"]) for one in made["item"]] == [
+        ("source", "Patient/g"), ("alternate", "Patient/rtk"), ("alternate", "Patient/rxc"), ("historical", "Patient/old"),
+    ]  # fmt: skip
+    assert made["active"] is True
+    validate(made)
+
+
+def test_a_doubtful_pair_is_an_inactive_linkage_of_two_alternates():
+    made = linkage("l2", W, golden=None, members=["b", "a"], active=False)
+    assert [one["type"] for one in made["item"]] == ["alternate", "alternate"]
+    assert made["active"] is False
+    assert made["meta"]["tag"][0]["code"] == "doubtful-pair"
+    validate(made)
+
+
+def test_a_decision_is_a_provenance_with_grade_weight_edge_and_evidence_by_field_without_values():
+    made = provenance("p1", W, SCORED, targets=["Patient/g", "Patient/rtk"])
+    found = by_url(made["extension"])
+    assert found[MATCH_GRADE]["valueCode"] == "certain"
+    assert found[f"{W}/StructureDefinition/match-weight"]["valueDecimal"] == 23.457
+    assert found[f"{W}/StructureDefinition/edge"]["valueId"] == "e1"
+    fields = [{part["url"]: part for part in one["extension"]} for one in made["extension"] if one["url"].endswith("field-evidence")]
+    assert [(one["field"]["valueCode"], one["level"]["valueString"], one["weight"]["valueDecimal"]) for one in fields] == [("given", "1", 7.5), ("id.x.y", "2", -1.0)]
+    assert made["agent"][0]["who"]["display"] == "matcher:abc"
+    validate(made)
+
+
+def test_a_decision_of_a_feed_says_when_it_happened_and_has_no_score():
+    made = provenance("p2", W, Decision("merged", NOW, "RTK-PAS", "RTK-PAS#42", occurred="2025-12-31T23:00:00Z"), targets=["Patient/rtk"])
+    assert "extension" not in made
+    assert made["occurredDateTime"] == "2025-12-31T23:00:00Z"
+    validate(made)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("requested", None), ("completed", "same")])
+def test_a_review_item_is_a_task_on_the_doubtful_pair(status, outcome):
+    made = review_task("t1", W, SCORED, linkage_id="l2", records=["a", "b"], kind="probable-match", status=status, modified=NOW, outcome=outcome)
+    assert made["focus"]["reference"] == "Linkage/l2"
+    assert [one["valueReference"]["reference"] for one in made["input"]] == ["Patient/a", "Patient/b"]
+    assert [one["valueCode"] for one in made.get("output", [])] == ([outcome] if outcome else [])
+    validate(made)
+
+
+def test_a_question_about_one_record_has_no_pair_to_focus_on():
+    plain = Decision("review", NOW, "Weald matcher", "another NHS number before")
+    made = review_task("t2", W, plain, linkage_id=None, records=["a"], kind="nhs-number-changed", status="requested", modified=NOW)
+    assert "focus" not in made
+    assert "extension" not in made
+    validate(made)
