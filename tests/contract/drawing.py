@@ -26,6 +26,7 @@ from app.search.criteria import (
 
 TOKENS, STRINGS, DATES, REFERENCES = ("gender", "identifier"), ("family", "given"), ("birthdate", "started"), ("patient",)
 SORTABLE = (*TOKENS, *STRINGS, *DATES, *REFERENCES, "_lastUpdated", "_id", "_commit", "nobody-has-it")
+PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "overlaps")
 SYSTEMS = ("", "urn:a", "urn:b")
 CODES = ("1", "12", "x", "é")
 WORDS = ("a", "ab", "abc", "b", "ß", "\U0001f600")
@@ -36,7 +37,7 @@ ORGANISATIONS = ("RTK", "RXC", None)
 _TIMES = tuple(range(0, 60, 10))
 
 system, code, word = st.sampled_from(SYSTEMS), st.sampled_from(CODES), st.sampled_from(WORDS)
-date_range = st.tuples(st.sampled_from(_TIMES), st.sampled_from(_TIMES)).filter(lambda pair: pair[0] < pair[1])
+date_range = st.sampled_from([(low, high) for low in _TIMES for high in _TIMES if low < high])
 
 
 def _set(*parts: st.SearchStrategy[object], most: int = 3) -> st.SearchStrategy[tuple[tuple[object, ...], ...]]:
@@ -60,10 +61,7 @@ leaf = st.one_of(
     st.builds(StringStarts, st.sampled_from(STRINGS), word),
     st.builds(StringIs, st.sampled_from(STRINGS), st.sampled_from(EXACTS)),
     st.builds(StringHas, st.sampled_from(STRINGS), word),
-    st.builds(
-        lambda param, prefix, pair: DateIs(param, prefix, *pair),
-        st.sampled_from(DATES), st.sampled_from(("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "overlaps")), date_range,
-    ),  # fmt: skip
+    st.builds(lambda param, prefix, pair: DateIs(param, prefix, *pair), st.sampled_from(DATES), st.sampled_from(PREFIXES), date_range),
     st.builds(RefersTo, st.sampled_from(REFERENCES), st.lists(st.sampled_from(TARGETS), max_size=3).map(tuple)),
     st.builds(HasId, st.lists(st.sampled_from(IDS), max_size=4).map(tuple)),
     st.builds(Missing, st.sampled_from((*SORTABLE[:-3], "nobody-has-it")), st.booleans()),
@@ -81,8 +79,11 @@ principal = st.one_of(
     st.just(Principal("all", organisations=None)),
     st.builds(lambda seen: Principal("some", organisations=seen), st.frozensets(st.sampled_from(("RTK", "RXC")))),
 )
-saves = st.lists(st.tuples(st.sampled_from(IDS), st.none() | entries, st.sampled_from(ORGANISATIONS)), min_size=1, max_size=14)
+_save = st.tuples(st.sampled_from(IDS), st.none() | entries | entries, st.sampled_from(ORGANISATIONS))
+saves = st.lists(_save, min_size=1, max_size=14)
 """Resources saved (or, without entries, deleted) one commit after another."""
+crowd = st.lists(_save, min_size=12, max_size=24)
+"""As many as make groups of equal value."""
 
 searches = st.lists(st.tuples(criterion, sort, st.integers(1, 5), principal, st.integers(0, 24)), min_size=1, max_size=8)
 """Criterion, sort, page size, who asks, and how many commits after the first to answer as of (beyond the last: now)."""

@@ -74,8 +74,7 @@ def test_sizes_are_exact_whatever_is_put_and_removed(new_store: NewStore, record
 
     for at in range(0, len(records), group):
         applied(store, *[change(*record) for record in records[at : at + group]], lambda tx: tx.next_number("n"))
-    for number, keys in records:
-        held[number] = keys
+    held |= dict(records)
     expected = {}
     for key in range(-3, 4):
         members = tuple(sorted(number for number, keys in held.items() if keys and key in keys))

@@ -45,24 +45,24 @@ DUMP = [
     ("number", "record", b"1"),
     (
         "resource/ImagingStudy", "ct/0000000001",
-        b'{"custodian":null,"deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":true}\n'
+        (b'{"custodian":null,"deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":true}\n'
         b'{"resourceType":"ImagingStudy","id":"ct","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"}}\n'
-        b'{"resourceType":"ImagingStudy","id":"ct","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"},"series":[1,2]}',
+        b'{"resourceType":"ImagingStudy","id":"ct","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"},"series":[1,2]}'),
     ),
     (
         "resource/Patient", "alice/0000000001",
-        b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":false}\n\n'
-        b'{"resourceType":"Patient","id":"alice","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"}}',
+        (b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":false}\n\n'
+        b'{"resourceType":"Patient","id":"alice","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"}}'),
     ),
     (
         "resource/Patient", "alice/0000000002",
-        b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.002Z","summary":false}\n\n'
-        b'{"resourceType":"Patient","id":"alice","meta":{"versionId":"2","lastUpdated":"2026-01-01T12:00:00.002Z"},"n":2}',
+        (b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.002Z","summary":false}\n\n'
+        b'{"resourceType":"Patient","id":"alice","meta":{"versionId":"2","lastUpdated":"2026-01-01T12:00:00.002Z"},"n":2}'),
     ),
     (
         "resource/Patient", "anna/0000000001",
-        b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":false}\n\n'
-        b'{"resourceType":"Patient","id":"anna","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"}}',
+        (b'{"custodian":"RTK","deleted":false,"last_updated":"2026-01-01T12:00:00.000Z","summary":false}\n\n'
+        b'{"resourceType":"Patient","id":"anna","meta":{"versionId":"1","lastUpdated":"2026-01-01T12:00:00.000Z"}}'),
     ),
     (
         "resource/Patient", "anna/0000000002",

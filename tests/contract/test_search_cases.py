@@ -191,7 +191,7 @@ def test_the_newest_commit_comes_first_by_default(people: Store) -> None:
 # pages
 
 
-def pages(store: Store, query: Query, between: Iterator[object] = iter(())) -> Iterator[Hits]:
+def pages(store: Store, query: Query, between: Iterator[object]) -> Iterator[Hits]:
     """Each page of the walk that the first one pins; something is written between any two."""
     while True:
         with store.snapshot(SYSTEM) as snapshot:
@@ -237,8 +237,7 @@ def test_a_walk_under_concurrent_writes_loses_and_repeats_nothing(store: Store, 
 
 def test_a_page_of_an_earlier_commit_has_the_versions_of_then(store: Store) -> None:
     applied(store, saving("Patient", "alice", token("gender", "", "female"), n=1), saving("Patient", "bea", token("gender", "", "female"), n=1))
-    [first, second] = list(pages(store, Query("Patient", TokenIs("gender", None, "female"), (SortKey("_id"),), count=1),
-        iter([None])))  # fmt: skip
+    [first, second] = list(pages(store, Query("Patient", TokenIs("gender", None, "female"), (SortKey("_id"),), count=1), iter(())))
     applied(store, saving("Patient", "bea", token("gender", "", "other"), n=2))
     again = search(store, TokenIs("gender", None, "female"), count=1, after=first.after, at=first.commit)
     assert again.matches == second.matches

@@ -220,6 +220,6 @@ def _missing(view: View, param: str, missing: bool, rid: str) -> Sql:
 def unsorted(view: View, param: str, rid: str = "x.rid") -> Sql:
     """The condition that the resource of ``rid`` has no value to sort by."""
     number = view.param(param)
-    if param == LAST_UPDATED or number is None:
-        return FALSE if param == LAST_UPDATED else TRUE
+    if number is None:
+        return TRUE
     return view.lives(rid, Sql("instr(l.present, ?) = 0", (has_sort_value(number),)))

@@ -248,7 +248,7 @@ class SqliteStore:
         if opened.pages_since_checkpoint < _CHECKPOINT_PAGES:
             return
         opened.pages_since_checkpoint = 0
-        with suppress(sqlite3.OperationalError):
+        with suppress(sqlite3.DatabaseError, OSError):
             opened.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if self._path.with_name(self._path.name + "-wal").stat().st_size > _WAL_BYTES:
                 self._truncate_log(opened)

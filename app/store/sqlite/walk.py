@@ -14,10 +14,12 @@ from app.search.criteria import MAX_TIME, DateIs
 from app.store.sqlite.names import DATE
 from app.store.sqlite.places import date_tests, unsorted
 from app.store.sqlite.residual import Candidate, Order, SortValue, in_order, is_beyond
+from app.store.sqlite.rows import LAST_UPDATED
 from app.store.sqlite.view import FALSE, TRUE, Sql, View, joined, marks
 
 _BATCH = 64
 _MANY_EQUAL = 4_000
+_ALWAYS_THERE = ("_commit", "_id", LAST_UPDATED)
 
 Load = Callable[[Sequence[int]], list[Candidate]]
 After = tuple[SortValue, ...]
@@ -44,7 +46,7 @@ class Walk:
         held = None if after is None else after[len(self.done)]
         if after is None or held is not None:
             yield from self._by_value(after, held)
-        if self.orders[0].key.param not in ("_commit", "_id"):
+        if self.orders[0].key.param not in _ALWAYS_THERE:
             beyond = after if after is not None and held is None else None
             yield from self._then(unsorted(self.view, self.orders[0].key.param)).rows(beyond)
 
@@ -115,7 +117,7 @@ class Walk:
             return
         if source := Source.of(self.view, self.orders[0]):
             yield source.select(self.view, self.first, None, inclusive=True)
-        if self.orders[0].key.param not in ("_commit", "_id"):
+        if self.orders[0].key.param not in _ALWAYS_THERE:
             yield from self._then(unsorted(self.view, self.orders[0].key.param)).statements()
 
 
