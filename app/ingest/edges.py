@@ -14,6 +14,8 @@ from app.ingest.work import Cause, Work
 from app.store.contract import EDGE, Snapshot
 
 ASSERTED = frozenset({"replaced-by", "link", "not-same"})
+STEWARD = "steward:"
+"""How the agent of what a steward states begins."""
 
 
 @dataclass(slots=True)
@@ -21,7 +23,8 @@ class Edge:
     """One edge. ``a`` and ``b`` are record ids; of ``replaced-by``, ``a`` is the record replaced.
 
     ``kind``: replaced-by, link, number, match, not-same. ``weight`` in bits and ``grade`` where the matcher scored it;
-    ``evidence`` what it saw (vector, weights, caps, model); ``closed`` the event time that ended it.
+    ``evidence`` what it saw (vector, weights, caps, model); ``closed`` the event time that ended it, ``ended_by`` the
+    cause of that.
     """
 
     id: str
@@ -37,6 +40,7 @@ class Edge:
     grade: str | None = None
     closed: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    ended_by: str = ""
 
     @classmethod
     def asserted(cls, kind: str, a: Record, b: Record, cause: Cause, occurred: str) -> Edge:
@@ -64,8 +68,19 @@ def put_edge(work: Work, edge: Edge) -> None:
 
 def close_edge(work: Work, edge: Edge, at: str) -> None:
     """End the edge; it stays stored."""
-    edge.closed = at
+    edge.closed, edge.ended_by = at, work.cause.reference
     put_edge(work, edge)
+
+
+def reopen_edge(work: Work, edge: Edge) -> None:
+    """Put an ended edge in force again."""
+    edge.closed, edge.ended_by = None, ""
+    put_edge(work, edge)
+
+
+def edges_by_id(tx: Snapshot, ids: Iterable[str]) -> list[Edge]:
+    """The edges of these ids, ended ones included, by id."""
+    return [edge_from_body(body) for _, body in sorted(tx.get_many(EDGE, sorted(set(ids))).items())]
 
 
 def open_edges(tx: Snapshot, records: Iterable[str]) -> list[Edge]:

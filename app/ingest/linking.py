@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.ingest.assertions import in_force
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
 from app.ingest.identity import digest_key
 from app.ingest.records import Record
 from app.ingest.reviews import Question, ask, open_review
 from app.ingest.work import Work
+from app.services import Services
 from app.store.contract import Snapshot
 from matching import linking as matcher
 from matching.blocking import BLOCK_CAP, blocking_keys, is_thin, is_under_blocked, rank
@@ -56,7 +58,10 @@ def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -
 
 
 def _match(work: Work, record: Record) -> bool:
-    """Index the record and renew its scored edges; False where the matcher sees nothing new."""
+    """Index the record and renew its scored edges; False where the matcher sees nothing new.
+
+    A pair that someone calls not the same keeps its scored edge, so that it is there again when that word is taken back.
+    """
     demographics = demographics_of(work, record)
     packed = packed_record(record, demographics)
     if work.tx.demographics([record.number]).get(record.number) == packed:
@@ -68,10 +73,8 @@ def _match(work: Work, record: Record) -> bool:
     ids[record.first_key] = record.id
     numbers = {candidate.key: candidate.number for _, candidate in found.values()} | {record.first_key: record.number}
     standing = open_edges(work.tx, [record.id])
-    forbidden = {edge.other(record.id) for edge in standing if edge.kind == "not-same"}
     proposals = matcher.decide(
-        Candidate(record.first_key, record.number, demographics), [candidate for _, candidate in found.values()], work.services.scorer,
-        not_same={key for key, id in ids.items() if id in forbidden},
+        Candidate(record.first_key, record.number, demographics), [candidate for _, candidate in found.values()], work.services.scorer
     )
     edges = {edge.id: edge for edge in (_scored_edge(work, proposal, ids, numbers) for proposal in proposals if proposal.kind != CONFUSION)}
     _renew(work, record, standing, edges)
@@ -117,7 +120,7 @@ class Neighbourhood:
     component: Component = field(default_factory=lambda: Component({}, ()))
 
 
-def neighbourhood(tx: Snapshot, start: Mapping[str, int]) -> Neighbourhood:
+def neighbourhood(tx: Snapshot, services: Services, start: Mapping[str, int]) -> Neighbourhood:
     """The components around the records ``start`` (id -> number): edges walked to the end, replaced records folded into their survivors."""
     numbers = dict(start)
     edges: dict[str, Edge] = {}
@@ -134,24 +137,20 @@ def neighbourhood(tx: Snapshot, start: Mapping[str, int]) -> Neighbourhood:
     for number, packed in tx.demographics(sorted(numbers.values())).items():
         id, candidate = unpacked_record(number, packed)
         near.candidates[candidate.key], near.ids[candidate.key], by_id[id] = candidate, id, candidate.key
-    near.component = _component(near, by_id, survivors)
+    keys = {id: key for edge in near.edges for id in (edge.a, edge.b) if (key := by_id.get(_end(id, survivors))) is not None}
+    near.component = _component(near, services, keys)
     return near
 
 
-def _component(near: Neighbourhood, by_id: Mapping[str, str], survivors: Mapping[str, str]) -> Component:
-    joins: list[PairEdge] = []
-    forbidden: set[tuple[str, str]] = set()
+def _component(near: Neighbourhood, services: Services, keys: Mapping[str, str]) -> Component:
+    """The component in the matcher's words. What was scored of a pair that is forbidden says nothing."""
+    joins, forbidden = in_force(services, near.edges, keys)
     for edge in near.edges:
-        a, b = by_id.get(_end(edge.a, survivors)), by_id.get(_end(edge.b, survivors))
-        if edge.kind == "replaced-by" or a is None or b is None or a == b:
-            continue
-        if edge.kind == "not-same":
-            forbidden.add(pair(a, b))
-        else:
-            role = "steward" if edge.agent.startswith("steward:") else "feed"
-            joins.append(PairEdge(edge.kind, *pair(a, b), weight=edge.weight or 0.0, grade=edge.grade or "certain", role=role, time=edge.occurred))
+        a, b = keys.get(edge.a), keys.get(edge.b)
+        if edge.kind not in ASSERTED and a is not None and b is not None and a != b and pair(a, b) not in forbidden:
+            joins.append(PairEdge(edge.kind, *pair(a, b), weight=edge.weight or 0.0, grade=edge.grade or "certain", time=edge.occurred))
     records = {key: candidate.demographics for key, candidate in near.candidates.items()}
-    return Component(records, tuple(sorted(joins, key=lambda one: (one.pair, one.kind, one.time))), frozenset(forbidden))
+    return Component(records, tuple(sorted(joins, key=lambda one: (one.pair, one.kind, one.time))), forbidden)
 
 
 def _end(id: str, survivors: Mapping[str, str]) -> str:
@@ -165,7 +164,7 @@ def _end(id: str, survivors: Mapping[str, str]) -> str:
 def _regroup(work: Work, touched: Iterable[str]) -> None:
     """Derive the persons of the components that the touched records are, or by their person were, part of."""
     start = _with_companions(work, touched)
-    near = neighbourhood(work.tx, {record.id: record.number for record in start})
+    near = neighbourhood(work.tx, work.services, {record.id: record.number for record in start})
     partition = derive(near.component, work.services.scorer)
     members = {key: _answering(work, near.ids[key]) for key in near.component.records}
     _assign(work, members, partition)

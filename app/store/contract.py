@@ -44,10 +44,11 @@ VISIT = Kind("visit", ("patient",))
 MESSAGE = Kind("message", ("duplicate", "patient"))
 DEAD_LETTER = Kind("dead-letter", ("state",))
 REVIEW = Kind("review", ("record", "state"))
+DECISION = Kind("decision", ("record", "provenance"))
 EVENT = Kind("event", ("state",))
 LEARNED = Kind("learned")
 SETTING = Kind("setting")
-KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, EVENT, LEARNED, SETTING)
+KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, EVENT, LEARNED, SETTING)
 
 
 @dataclass(frozen=True, slots=True)
