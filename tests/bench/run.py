@@ -57,9 +57,9 @@ class Results:
         self.add(name, size, rate.per_second, "per second", p50_ms=rate.p50, p99_ms=rate.p99, failed=rate.failed, **more)
 
 
-def bench_dicom(results, folder, studies):
-    """Files of a simulated archive through the loader, and one study of 500 instances for the read."""
-    simulate(60, studies, 5, folder / "archive", instances="small")
+def bench_dicom(results, folder, studies, instances):
+    """Files of a simulated archive through the loader, durable, linked and published."""
+    simulate(60, studies, 5, folder / "archive", instances=instances)
     environment = {"WEALD_MODE": "sample", "WEALD_STORE": f"sqlite:///{folder / 'dicom.db'}"}
     services = services_from_settings(load_settings(env=environment))
     save_configured(services)
@@ -160,7 +160,7 @@ def main():
     options = parser.parse_args()
     results = Results()
     with tempfile.TemporaryDirectory(prefix="weald-bench-") as folder:
-        bench_dicom(results, Path(folder), 40 if options.quick else 1500)
+        bench_dicom(results, Path(folder), *((40, "small") if options.quick else (200, "full")))
         for size in [400] if options.quick else [int(one) for one in options.sizes.split(",")]:
             bench_size(results, Path(folder), size, options.quick)
     show(results.rows)
