@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from app.errors import InvalidValue
+from app.errors import InvalidValue, UnknownKey
 from app.ingest import stewardship
 from app.ingest.judging import Explanation, evaluate_store
 from app.ingest.judging import explain as explain_pair
@@ -22,10 +23,18 @@ from app.services import Services, services_from_settings
 from app.settings import load_settings
 from app.store.contract import DEAD_LETTER
 from mappers.hl7v2.conformance import report
+from matching.comparisons import level_name
+
+PRINTED = 120
+"""Columns of a table that does not go to a terminal."""
 
 
 def _services(config: Path | None) -> Services:
     return services_from_settings(load_settings(config))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PRINTED)
 
 
 @click.group()
@@ -39,11 +48,12 @@ def list_items(config: Path | None) -> None:
     """List the open review items, oldest first."""
     with _services(config).store.snapshot(SYSTEM) as snapshot:
         items = stewardship.open_items(snapshot)
-    table = Table("item", "question", "weight", "records", title=f"{len(items)} open review items")
+    table = Table("item", "question", "weight", title=f"{len(items)} open review items")
+    table.add_column("records", overflow="fold")
     for item in items:
         weight = item["evidence"].get("weight")
         table.add_row(item["key"][:12], item["kind"], "" if weight is None else f"{weight:+.1f}", "\n".join(item["records"]))
-    Console().print(table)
+    _console().print(table)
 
 
 @review.command("show")
@@ -144,18 +154,19 @@ def _print(found: Explanation) -> None:
     table = Table("", "level", "weight (bits)", title=f"weight {scored.weight:+.2f}, p {scored.p:.6f}: {scored.grade}")
     table.add_row("start", "", f"{scored.start:+.2f}")
     for one in scored.contributions:
-        table.add_row(one.field, str(one.level), f"{one.weight:+.2f}")
+        table.add_row(one.field, f"{one.level} {level_name(one.field, one.level)}", f"{one.weight:+.2f}")
     for rival in scored.rivals:
         table.add_row(f"rival: {rival.rival}", "", f"{rival.weight:+.2f}")
     if abs(scored.bound) > 0.005:
         table.add_row("cut at the bounds", "", f"{scored.bound:+.2f}")
-    Console().print(table)
+    _console().print(table)
     for cap in scored.caps:
         click.echo(f"cap: {cap.rule}: at most {cap.grade}")
     for veto in scored.vetoes:
         click.echo(f"veto: {veto}")
     for edge in found.edges:
-        click.echo(f"edge: {edge.kind} by {edge.agent} ({edge.cause})")
+        grade = "" if edge.weight is None else f", {edge.grade} at {edge.weight:+.2f},"
+        click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause})")
     click.echo(f"blocking keys shared: {', '.join(found.shared) or 'none'}")
     click.echo(f"They are {'one person' if found.together else 'not linked'} now.")
 
@@ -180,26 +191,55 @@ def evaluate(config: Path | None, truth: Path) -> None:
         table.add_row(name, f"{value:.6f}")
     table.add_row("persons that join several", str(quality.over_merged))
     table.add_row("largest person (truth)", f"{quality.largest} ({quality.true_largest})")
-    Console().print(table)
+    _console().print(table)
 
 
 @click.command("dead-letters")
 @click.option("--show", "number", type=int, help="Explain one, with hl7apy's conformance report.")
+@click.option("--out", type=click.Path(path_type=Path, exists=False, dir_okay=False), help="Write the bytes of the one shown to this file.")
 @click.pass_obj
-def dead_letters(config: Path | None, number: int | None) -> None:
+def dead_letters(config: Path | None, number: int | None, out: Path | None) -> None:
     """List what was refused and kept."""
     with _services(config).store.snapshot(SYSTEM) as snapshot:
         found = [body.partition(b"\n") for _, body in snapshot.find(DEAD_LETTER, "state", ["open"])]
-    letters = [(orjson.loads(head), raw) for head, _, raw in found]
-    if number is not None:
-        chosen = next(((head, raw) for head, raw in letters if head["number"] == number), None)
-        if chosen is None:
-            sys.exit(f"weald: there is no dead letter {number}.")
-        click.echo(f"{chosen[0]['reason']}")
-        for line in report(chosen[1]) if chosen[1].startswith(b"MSH") else ():
-            click.echo(f"  {line}")
-        return
-    table = Table("number", "source", "answer", "received", "reason", title=f"{len(letters)} dead letters")
-    for head, _ in letters:
-        table.add_row(str(head["number"]), head["source"], f"{head.get('answer', 'file')} {head.get('code', '')}", head["received"], head["reason"])
-    Console().print(table)
+    letters = {head["number"]: (head, raw) for head, raw in ((orjson.loads(head), raw) for head, _, raw in found)}
+    if number is None:
+        if out is not None:
+            raise click.UsageError("--out needs --show NUMBER")
+        _list_letters([head for head, _ in letters.values()])
+    elif number not in letters:
+        raise UnknownKey(f"There is no dead letter {number}.")
+    else:
+        _show_letter(*letters[number], out)
+
+
+def _list_letters(heads: Sequence[Mapping[str, Any]]) -> None:
+    table = Table("number", "source", "answer", "received", "reason", title=f"{len(heads)} dead letters")
+    for head in heads:
+        named = f"{head['name']}: " if "name" in head else ""
+        table.add_row(str(head["number"]), head["source"], _answer(head), f"{head['received'][:19]}Z", f"{named}{head['reason']}")
+    _console().print(table)
+
+
+def _answer(head: Mapping[str, Any]) -> str:
+    return f"{head['answer']} {head['code']}" if "answer" in head else "file"
+
+
+def _show_letter(head: Mapping[str, Any], raw: bytes, out: Path | None) -> None:
+    """Say why one was refused; its bytes hold patient data and go only to a file that its owner alone reads."""
+    where = f" at {head['location']}" if head.get("location") else ""
+    click.echo(f"{_answer(head)}{where}: {head['reason']}")
+    for line in report(raw) if raw.startswith(b"MSH") else ():
+        click.echo(f"  {line}")
+    if out is not None:
+        _write(out, raw)
+        click.echo(f"{len(raw):,} bytes written to {out}")
+
+
+def _write(out: Path, raw: bytes) -> None:
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise click.FileError(str(out), error.strerror) from None
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(raw)

@@ -31,6 +31,19 @@ LEVEL_COUNTS = {
     "same_authority": 2, "street": 4, "city": 4, "postcode": 4, "phone": 4, "email": 4,
 }  # fmt: skip
 
+_EQUAL_OR_NOT = ("equal", "different")
+_NAME = ("equal", "nearly equal", "same sound, nickname, a shared part, or alike", "initial fits", "faintly alike", "different")
+_SLIPS = ("equal", "one slip", "two slips", "different")
+_PLACE = ("equal", "alike", "shares most words", "different")
+LEVEL_NAMES = {
+    "given": _NAME, "family": _NAME, "guardian": _NAME, "middle": ("equal", "initial fits", "alike", "different"),
+    "birth_date": ("equal", "day and month exchanged, or one slip", "two slips", "same day of the year, or same month", "same year", "different"),
+    "sex": _EQUAL_OR_NOT, "birth_order": _EQUAL_OR_NOT, "nhs_number": _SLIPS, "nhs_weak": _SLIPS,
+    "same_authority": ("equal number", "two numbers of one authority"), "street": _PLACE, "city": _PLACE,
+    "postcode": ("equal", "one slip", "same outward part", "different"), "phone": _SLIPS, "email": ("equal", "alike", "not given", "different"),
+}  # fmt: skip
+"""What each level of a field means, in a few words, level 1 first (matching.md 4)."""
+
 
 class Vector(NamedTuple):
     """Levels in the order of FIELDS, and those of ``id:x`` and ``cat:x`` fields that both records have, by name."""
@@ -53,6 +66,11 @@ class Vector(NamedTuple):
 def level_count(field: str) -> int:
     """How many levels the field has."""
     return LEVEL_COUNTS.get(field) or (2 if field.startswith("cat:") else 4)
+
+
+def level_name(field: str, level: int) -> str:
+    """What a level of the field means, for explanations."""
+    return LEVEL_NAMES.get(field, _EQUAL_OR_NOT if field.startswith("cat:") else _SLIPS)[level - 1]
 
 
 def _shares_token(x: str, y: str) -> bool:

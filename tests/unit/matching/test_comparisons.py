@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from matching.comparisons import FIELDS, LEVEL_COUNTS, Vector, compare, level_count
+from matching.comparisons import FIELDS, LEVEL_COUNTS, LEVEL_NAMES, Vector, compare, level_count, level_name
 from matching.demographics import RawAddress, RawIdentifier, RawName
 from matching.normalise import passes_check
 from tests.unit.matching.cast import ALICE_NUMBER, ANNA_NUMBER, alice, anna, record
@@ -297,6 +297,13 @@ def test_a_vector_names_its_levels():
 def test_every_field_has_a_number_of_levels():
     assert set(LEVEL_COUNTS) == set(FIELDS)
     assert (level_count("id:x"), level_count("cat:x"), level_count("given")) == (4, 2, 6)
+
+
+def test_every_level_of_every_field_has_a_name():
+    assert {field: len(names) for field, names in LEVEL_NAMES.items()} == LEVEL_COUNTS
+    assert level_name("given", 4) == "initial fits"
+    assert [level_name("id:ssn", level) for level in (1, 2, 3, 4)] == ["equal", "one slip", "two slips", "different"]
+    assert [level_name("cat:trust", level) for level in (1, 2)] == ["equal", "different"]
 
 
 @given(demographics, demographics)
