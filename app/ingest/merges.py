@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from app.errors import UnknownKey
+from app.ingest.assertions import end_own, parted_by_steward, parted_since, state
 from app.ingest.edges import Edge, close_edge, edges_of, put_edge
 from app.ingest.evidence import evidential_conflict
 from app.ingest.records import Record
@@ -20,7 +22,8 @@ def merge(work: Work, source: Source, one: Merge, stamp: Stamp) -> None:
     """Make the MRG record ``replaced-by`` the PID record (A40).
 
     A known survivor keeps its demographics, an unknown one is enrolled from PID, an unknown loser is a stub. Self merges
-    have no effect. Parked: a merge across two evidential NHS numbers, and one of numbers that another organisation gives.
+    have no effect. Parked: a merge across two evidential NHS numbers or a steward's word, and one of numbers that another
+    organisation gives.
     """
     work.flags.extend(one.flags)
     survivor = _named(work, source, one.survivor, stamp)
@@ -35,17 +38,28 @@ def merge(work: Work, source: Source, one: Merge, stamp: Stamp) -> None:
         work.flags.append("self-merge")
         return
     root = work.root(survivor)
-    if evidential_conflict(work, root, loser):
-        open_review(work,
-            "merge-across-nhs-numbers", [root.id, loser.id], "A merge joins two records whose verified NHS numbers differ; it waits for a steward.",
-            survivor=root.id, loser=loser.id, occurred=stamp.event_time,
-        )
+    if _is_barred(work, root, loser, stamp):
         return
     if root.id == loser.id:
         if not _invert(work, survivor, loser, stamp):
             return
         root = survivor
     _replace(work, loser, root, stamp)
+
+
+def _is_barred(work: Work, survivor: Record, loser: Record, stamp: Stamp) -> bool:
+    """Whether the merge must not be done; a steward is asked."""
+    details: dict[str, Any] = {"survivor": survivor.id, "loser": loser.id, "occurred": stamp.event_time}
+    pair = [survivor.id, loser.id]
+    if evidential_conflict(work, survivor, loser):
+        open_review(work, "merge-across-nhs-numbers", pair, "A merge joins two records whose verified NHS numbers differ; it waits for a steward.", **details)
+    elif parted_by_steward(work, survivor.id, loser.id):
+        open_review(work, "merge-across-not-same", pair, "A merge joins two records of which a steward says that they are two people; it waits.", **details)
+    elif parted_since(work, survivor.id, loser.id, stamp.event_time):
+        open_review(work, "unlink-of-merged", pair, "An unlink undid a merge of the same two records.")
+    else:
+        return False
+    return True
 
 
 def _named(work: Work, source: Source, facts: PatientFacts, stamp: Stamp) -> Record:
@@ -108,7 +122,7 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
         if loser.replaced is not None and stamp.event_time < loser.replaced:
             return
         _restore(work, loser, stamp)
-    _close(work, loser, survivor, "not-same", stamp)
+    end_own(work, loser.id, survivor.id, "not-same", stamp.event_time)
     put_edge(work, Edge.asserted("replaced-by", loser, survivor, work.cause, stamp.event_time))
     loser.active, loser.replaced_by, loser.replaced = False, survivor.id, stamp.event_time
     survivor.merged = sorted({*survivor.merged, loser.id})
@@ -117,15 +131,6 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
     work.change(loser)
     work.change(survivor)
     work.event("merged", record=loser.id, survivor=survivor.id)
-
-
-def _close(work: Work, a: Record, b: Record, kind: str, stamp: Stamp) -> None:
-    """End what this feed said of the two, or of the records that answer for them."""
-    first, second = {a.id, work.root(a).id}, {b.id, work.root(b).id}
-    for id in sorted(first):
-        for edge in edges_of(work, id):
-            if edge.kind == kind and edge.other(id) in second and edge.agent == work.cause.agent:
-                close_edge(work, edge, stamp.event_time)
 
 
 def link(work: Work, source: Source, first: PatientFacts, second: PatientFacts, stamp: Stamp) -> None:
@@ -147,9 +152,7 @@ def link(work: Work, source: Source, first: PatientFacts, second: PatientFacts, 
     if evidential_conflict(work, a, b):
         open_review(work, "link-across-nhs-numbers", [a.id, b.id], "A link joins two records whose verified NHS numbers differ; it waits for a steward.", occurred=stamp.event_time)
         return
-    _close(work, a, b, "not-same", stamp)
-    put_edge(work, Edge.asserted("link", a, b, work.cause, stamp.event_time))
-    work.moved.update((a.id, b.id))
+    state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time))
 
 
 def unlink(work: Work, source: Source, first: PatientFacts, second: PatientFacts, stamp: Stamp) -> None:
@@ -174,9 +177,7 @@ def unlink(work: Work, source: Source, first: PatientFacts, second: PatientFacts
             open_review(work, "unlink-of-merged", [a.id, b.id], "An unlink undid a merge of the same two records.")
     if work.root(a).id == work.root(b).id:
         open_review(work, "unlink-within-merge", [a.id, b.id], "An unlink names two records that are one by merges it does not undo.")
-    _close(work, a, b, "link", stamp)
-    put_edge(work, Edge.asserted("not-same", a, b, work.cause, stamp.event_time))
-    work.moved.update((a.id, b.id))
+    state(work, Edge.asserted("not-same", a, b, work.cause, stamp.event_time))
 
 
 def _merged_by(work: Work, record: Record) -> str:
