@@ -81,7 +81,7 @@ def _decided(command: Callable[..., None]) -> Callable[..., None]:
 
 def _act(config: Path | None, who: str, why: str, action: str, *arguments: Any) -> None:
     stewardship.act(_services(config), SYSTEM, who, why, action, *arguments)
-    click.echo(f"Done: {action}.")
+    click.echo("Done.")
 
 
 def _pair_command(name: str, help: str) -> None:
