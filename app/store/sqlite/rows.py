@@ -30,7 +30,7 @@ Date = tuple[int, int, int, int]
 MakeSlot = Callable[[int, str, str, str], int]
 """Kind, parameter and two qualifiers to the slot's number."""
 
-_FEW = 32
+_FEW = 8
 _LEVEL = 3
 _MILLISECOND = 1000
 _SLOT_AND_VALUE = itemgetter(0, 1)
@@ -166,14 +166,22 @@ def _packed(values: Iterable[Value], dates: Iterable[Date]) -> bytes:
 class Packed:
     """Packed rows opened: what an update compares with, and a search tests and sorts by."""
 
-    __slots__ = ("dates", "values")
+    __slots__ = ("_exact", "_plain", "_values", "dates")
 
     def __init__(self, near: bytes, far: bytes | None = None) -> None:
-        plain, exact, dates = orjson.loads(near)
+        self._plain, self._exact, dates = orjson.loads(near)
         if far is not None:
             further = orjson.loads(zlib.decompress(far))
-            plain, exact = plain + further[0], exact + further[1]
-        self.values: list[Value] = list(zip(plain[::3], plain[1::3], plain[2::3], repeat(None)))
-        if exact:
-            self.values += zip(exact[::4], exact[1::4], exact[2::4], exact[3::4], strict=True)
+            self._plain, self._exact = self._plain + further[0], self._exact + further[1]
+        self._values: list[Value] | None = None
         self.dates: list[Date] = list(zip(dates[::4], dates[1::4], dates[2::4], dates[3::4], strict=True))
+
+    @property
+    def values(self) -> list[Value]:
+        """The rows of values, made when first asked for."""
+        if self._values is None:
+            plain, exact = self._plain, self._exact
+            self._values = list(zip(plain[::3], plain[1::3], plain[2::3], repeat(None)))
+            if exact:
+                self._values += zip(exact[::4], exact[1::4], exact[2::4], exact[3::4], strict=True)
+        return self._values

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import isqrt
 
 import orjson
 
@@ -20,10 +21,10 @@ from app.store.sqlite.residual import Candidate, SortValue, in_order, is_beyond,
 from app.store.sqlite.view import TRUE, Sql, View, joined, union
 from app.store.sqlite.walk import Walk, bound_by
 
-FEW = 1_000
-"""Up to so many matches are read whole before anything is counted."""
+FEW = 200
+"""Up to so many matches are always read whole."""
 SOME = 5_000
-"""Up to so many are still read whole, rather than walk an index that may have to be read to its end."""
+"""More are never read whole. Between the two it is done where a walk is likely to cost more."""
 BROAD = 20_000
 """A criterion with more matches than this is not made a set of, but put to each resource that the walk reads."""
 
@@ -80,11 +81,20 @@ class Search:
         driven = self._drivers()
         if len(driven) == 1 and (found := self._read(driven[0], FEW)) is not None:
             return found
-        for most in (FEW, SOME):
-            best = self._smallest(driven, most)
-            if best is not None:
-                return self._read(best, most)
-        return None
+        if len(driven) > 1 and (best := self._smallest(driven, FEW)):
+            return self._read(best, FEW)
+        most = self._worth_reading()
+        best = self._smallest(driven, most) if most > FEW else None
+        return self._read(best, most) if best else None
+
+    def _worth_reading(self) -> int:
+        """How many matches cost less to read and sort than a page of them costs to be met on a walk of the whole type.
+
+        A match costs about four rows of a walk, and a walk passes ``live / matches`` rows to meet one.
+        """
+        row = self._view.rows(Sql("SELECT value FROM counter WHERE name = ?", (type_name(self._view.type),))).fetchone()
+        live = int(row[0]) if row else 0
+        return min(isqrt(live * (self._query.count + 1) // 4), SOME)
 
     def _smallest(self, driven: Sequence[Driven], most: int) -> Driven | None:
         """The one with the fewest rows, None where all have more than ``most``."""
