@@ -35,7 +35,6 @@ from app.store.mongo.writers import Writers
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.05
 _NO_SUCH_TRANSACTION = 251
-_NO_TIME_LIMIT = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -65,8 +64,10 @@ class Committer:
             self._commit(calls)
         except (PyMongoError, StoreUnavailable) as error:
             cause = error if isinstance(error, StoreUnavailable) else unavailable(error) or error
-            for call in calls:
-                call.error = cause
+            _fail(calls, cause)
+        except BaseException:
+            _fail(calls, StoreUnavailable("the commit was interrupted"))
+            raise
 
     def _commit(self, calls: Sequence[Call]) -> None:
         deadline, wait = time.monotonic() + self._timeout, _FIRST_WAIT
@@ -93,7 +94,7 @@ class Committer:
             raise StoreUnavailable("the store has been emptied while it was open; start Weald again")
         last = sequencer["at"]
         milliseconds = max(self._clock(), microseconds(last) // 1000 + 1 if last else 0)
-        reader = Reader(self._collections, session, _NO_TIME_LIMIT)
+        reader = Reader(self._collections, session, int(self._timeout * 1000))
         transaction = MongoTransaction(reader, calls[0].principal, sequencer["n"] - 1, milliseconds)
         for call in calls:
             self._run(transaction, call)
@@ -102,7 +103,7 @@ class Committer:
             return
         Flush(reader, transaction.known, transaction.layers.top).write(self._writers.beat)
         self._number(session, token, *transaction.written)
-        self._finish(session, token, deadline)
+        self._finish(session, sequencer["n"], token, deadline)
 
     def _run(self, transaction: MongoTransaction, call: Call) -> None:
         """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
@@ -127,7 +128,7 @@ class Committer:
         self._collections.sequence.update_one({"_id": SEQUENCER}, {"$set": {"n": Int64(commit), "at": now}}, session=session)
         self._collections.commit.insert_one({"_id": Int64(commit), "at": now, "token": token}, session=session)
 
-    def _finish(self, session: ClientSession, token: str, deadline: float) -> None:
+    def _finish(self, session: ClientSession, first: int, token: str, deadline: float) -> None:
         """Commit; where the answer is lost, ask again, and where the server has forgotten, look the token up."""
         unknown = False
         while True:
@@ -135,7 +136,7 @@ class Committer:
                 session.commit_transaction()
             except PyMongoError as error:
                 lost = error.has_error_label(UNKNOWN_RESULT)
-                if unknown and isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION and self._stands(token):
+                if unknown and isinstance(error, OperationFailure) and error.code == _NO_SUCH_TRANSACTION and self._stands(first, token):
                     return
                 if not lost or time.monotonic() >= deadline:
                     raise
@@ -144,9 +145,14 @@ class Committer:
             else:
                 return
 
-    def _stands(self, token: str) -> bool:
-        """True where the commit with this token is on disk on a majority."""
-        return self._collections.commit.find_one({"token": token}) is not None
+    def _stands(self, first: int, token: str) -> bool:
+        """True where the commit with this token, of this number or a later one, is on disk on a majority."""
+        return self._collections.commit.find_one({"_id": {"$gte": first}, "token": token}) is not None
+
+
+def _fail(calls: Sequence[Call], error: Exception) -> None:
+    for call in calls:
+        call.error, call.results = error, []
 
 
 @contextmanager

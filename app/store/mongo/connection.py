@@ -73,7 +73,10 @@ def reached() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise unavailable(error) or error from error
+        cause = unavailable(error)
+        if cause is None:
+            raise
+        raise cause from error
 
 
 def connect(uri: str, timeout: float, pool: int) -> tuple[str, MongoClient[Raw], str]:

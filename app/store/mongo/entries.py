@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from bson import Int64
+
 from app.search.criteria import Entries
 from app.store.contract import StoredResource
-from app.store.mongo.values import NOBODY, SEPARATOR, Raw, microseconds, resource_key
+from app.store.mongo.values import NOBODY, OPEN, SEPARATOR, Raw, microseconds, resource_key
 
 CODED, CODE, TYPED, EXACT, PRESENT, TOKENED, STRING, TEXT = "s", "c", "y", "x", "p", "k", "w", "t"
 """Marks: a code with its system, a code of any system, an Identifier of a type, an exact string, an element present,
@@ -59,7 +61,7 @@ def indexed(resource: StoredResource, entries: Entries, start: int) -> Indexed:
     near = [token for token in entries.tokens if (type, token[0]) not in SPREAD]
     document: Raw = {
         "_id": f"{key}/{start}", "key": key, "type": type, "id": resource.id, "version": resource.version,
-        "keeper": resource.custodian or NOBODY, "start": start,
+        "keeper": resource.custodian or NOBODY, "start": Int64(start), "stop": Int64(OPEN),
         "tokens": sorted({*_token_terms(type, near), *_other_terms(type, entries)}),
         "references": [term(type, param, CODE, target) for param, target in entries.references],
         "words": sorted({*(term(type, param, STRING, text) for param, text, _ in entries.strings),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from bson import Int64
+from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.collection import Collection
 
@@ -13,10 +15,10 @@ from app.store.mongo.blocks import Chunks, chunk_document, chunk_id, chunks_from
 from app.store.mongo.entries import SPREAD
 from app.store.mongo.reader import Reader
 from app.store.mongo.transaction import Known, number_id
-from app.store.mongo.unit import Kept, Layer, Saved
-from app.store.mongo.values import GONE, NOBODY, OPEN, Raw, pack_numbers, put_bytes, resource_document
+from app.store.mongo.unit import Layer, Saved
+from app.store.mongo.values import GONE, NOBODY, OPEN, Raw
 
-Write: TypeAlias = InsertOne[Raw] | ReplaceOne[Raw] | UpdateOne | UpdateMany | DeleteOne
+Write: TypeAlias = InsertOne[Any] | ReplaceOne[Any] | UpdateOne | UpdateMany | DeleteOne
 
 _OPEN = Int64(OPEN)
 _SPREADING = frozenset(type for type, _ in SPREAD)
@@ -51,35 +53,31 @@ class Flush:
     def _add(self, collection: Collection[Raw], *writes: Write) -> None:
         self._batches.setdefault(collection.name, (collection, []))[1].extend(writes)
 
-    def _put(self, collection: Collection[Raw], document: Raw, *, new: bool) -> None:
-        if new:
-            self._add(collection, InsertOne(document))
-        else:
-            self._add(collection, ReplaceOne({"_id": document["_id"]}, document, upsert=True))
+    def _put(self, collection: Collection[Raw], id: str | int | bytes, document: Raw | RawBSONDocument, *, new: bool) -> None:
+        self._add(collection, InsertOne(document) if new else ReplaceOne({"_id": id}, document, upsert=True))
 
     # documents, numbers, blocks
 
     def _documents(self) -> None:
-        collections = self._reader.collections
-        for (kind, key), kept in self._layer.documents.items():
-            collection = collections.documents[kind]
-            if kept is None:
-                self._add(collection, DeleteOne({"_id": key}))
-            else:
-                self._put(collection, _kept_document(key, kept), new=self._known.is_absent(collection.name, key))
+        for kind, documents in self._layer.documents.items():
+            collection = self._reader.collections.documents[kind]
+            for key, kept in documents.items():
+                if kept is None:
+                    self._add(collection, DeleteOne({"_id": key}))
+                else:
+                    self._put(collection, key, kept.raw, new=self._known.is_absent(collection.name, key))
 
     def _numbers(self) -> None:
         for name, number in self._layer.numbers.items():
-            self._put(self._reader.collections.sequence, {"_id": number_id(name), "n": Int64(number)}, new=False)
+            self._put(self._reader.collections.sequence, number_id(name), {"_id": number_id(name), "n": Int64(number)}, new=False)
 
     def _records(self) -> None:
         collection = self._reader.collections.demographics
         for number, record in self._layer.records.items():
             if record is None:
                 self._add(collection, DeleteOne({"_id": number}))
-                continue
-            document = {"_id": Int64(number), "keys": pack_numbers(sorted(record[0])), "packed": record[1]}
-            self._put(collection, document, new=self._known.is_absent(collection.name, number))
+            else:
+                self._put(collection, number, record.raw, new=self._known.is_absent(collection.name, number))
 
     def _blocks(self) -> None:
         changes = {key: self._net(key, members) for key, members in self._layer.members.items()}
@@ -110,7 +108,7 @@ class Flush:
         collection, was_empty = self._reader.collections.block, block.size == 0
         for chunk in sorted(block.change(added, removed)):
             if block.parts.get(chunk):
-                self._put(collection, chunk_document(key, chunk, block), new=was_empty)
+                self._put(collection, chunk_id(key, chunk), chunk_document(key, chunk, block), new=was_empty)
             elif not was_empty:
                 self._add(collection, DeleteOne({"_id": chunk_id(key, chunk)}))
 
@@ -120,18 +118,15 @@ class Flush:
         """Superseded versions go to history, the last is current, and its entries are the open ones."""
         collections = self._reader.collections
         held = self._known.one(collections.resource.name, key)
-        previous = held
-        for saved in versions:
-            document = resource_document(saved.resource)
-            if previous is not None and previous["version"] != document["version"]:
-                self._add(collections.version, InsertOne(_superseded(previous, document["at"])))
-            previous = document
+        for earlier, later in pairwise([*([held] if held else []), *(saved.raw for saved in versions)]):
+            if earlier["version"] != later["version"]:
+                self._add(collections.version, InsertOne(_superseded(earlier, later["at"])))
         last = versions[-1]
-        self._put(collections.resource, {**(previous or {}), "_id": key, "digest": last.digest, "entered": Int64(last.start)}, new=held is None)
+        self._put(collections.resource, key, last.raw, new=held is None)
         if held is not None and not held["deleted"]:
             self._add(collections.search, UpdateOne({"_id": f"{key}/{held['entered']}"}, {"$set": {"stop": Int64(versions[0].start)}}))
-        if last.entries is not None:
-            self._add(collections.search, InsertOne({**last.entries.document, "stop": _OPEN}))
+        if last.raw_entries is not None:
+            self._add(collections.search, InsertOne(last.raw_entries))
         if held is not None:
             self._keeper(key, held, last)
 
@@ -163,13 +158,7 @@ class Flush:
             self._add(collection, *(InsertOne({"token": token, "key": key, "start": start, "stop": _OPEN}) for token in new))
 
 
-def _kept_document(key: str, kept: Kept) -> Raw:
-    document: Raw = {"_id": key, "ix": list(kept.terms)}
-    put_bytes(document, "body", kept.body)
-    return document
-
-
-def _superseded(document: Raw, until: str) -> Raw:
+def _superseded(document: Mapping[str, Any], until: str) -> Raw:
     """The same version as it is kept in history."""
     kept = {name: value for name, value in document.items() if name not in {"digest", "entered"}}
     return {**kept, "_id": f"{document['key']}/{document['version']}", "until": until}

@@ -160,11 +160,12 @@ class MongoStore:
 
     def purge(self, before: str) -> int:
         self._refuse_closed()
-        cut = instant(-(-microseconds(before) // 1000))
+        cut = instant(microseconds(before) // 1000)
         with reached():
-            last = self._collections.commit.find_one({"at": {"$lt": cut}}, sort=[("at", -1)])
+            last = self._collections.commit.find_one({"at": {"$lte": cut}}, sort=[("at", -1)])
             if last is None:
                 return 0
+            self._collections.commit.delete_many({"_id": {"$lt": last["_id"]}})
             self._collections.sequence.update_one({"_id": PURGED}, {"$max": {"n": last["_id"]}}, upsert=True)
             return sum(self._drop(collection, last["_id"]) for collection in (self._collections.search, self._collections.spread))
 

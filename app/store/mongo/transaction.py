@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 import orjson
+from bson import Int64
 
 from app.errors import StoreUnavailable, WealdError
 from app.principal import Principal
@@ -20,13 +21,15 @@ from app.store.mongo.entries import indexed
 from app.store.mongo.reader import Reader
 from app.store.mongo.searching import Pending, Search
 from app.store.mongo.snapshot import MongoSnapshot, counted, terms_of
-from app.store.mongo.unit import Kept, Layers, Saved
+from app.store.mongo.unit import Kept, Layers, Record, Saved
 from app.store.mongo.values import (
     Raw,
-    checked_size,
+    encoded,
     get_bytes,
     index_terms,
     instant,
+    pack_numbers,
+    put_bytes,
     resource_document,
     resource_key,
     stored_resource,
@@ -148,7 +151,10 @@ class MongoTransaction(MongoSnapshot):
     def put(self, kind: Kind, key: str, body: bytes, index: Mapping[str, Sequence[str]] | None = None) -> None:
         if unknown := (index or {}).keys() - set(kind.indexes):
             raise ValueError(f"{kind.name} has no index {sorted(unknown)}")
-        self.layers.top.put(kind.name, key, Kept(checked_size(body), tuple(index_terms(index or {}))))
+        terms = index_terms(index or {})
+        document: Raw = {"_id": key, "ix": terms}
+        put_bytes(document, "body", body)
+        self.layers.top.put(kind.name, key, Kept(body, tuple(terms), encoded(document)))
 
     def remove(self, kind: Kind, key: str) -> None:
         written, kept = self.layers.document(kind.name, key)
@@ -169,9 +175,8 @@ class MongoTransaction(MongoSnapshot):
         return bodies | {key: kept.body for key, kept in written.items() if kept}
 
     def find(self, kind: Kind, index: str, values: Sequence[str], *, limit: int | None = None) -> list[tuple[str, bytes]]:
-        written = self.layers.written(kind.name)
-        more = None if limit is None else limit + len(written)
-        stored = [hit for hit in super().find(kind, index, values, limit=more) if hit[0] not in written]
+        more = None if limit is None else limit + self.layers.most_written(kind.name)
+        stored = [hit for hit in super().find(kind, index, values, limit=more) if not self.layers.is_written(kind.name, hit[0])]
         own = self.layers.having(kind.name, terms_of(kind, index, values))
         return sorted([*stored, *((key, kept.body) for key, kept in own.items())])[:limit]
 
@@ -204,7 +209,9 @@ class MongoTransaction(MongoSnapshot):
     # blocks
 
     def put_blocks(self, number: int, keys: Sequence[int], demographics: bytes) -> None:
-        self.layers.top.put_record(number, (frozenset(keys), demographics), self._keys_of(number))
+        wanted = frozenset(keys)
+        raw = encoded({"_id": Int64(number), "keys": pack_numbers(sorted(wanted)), "packed": demographics})
+        self.layers.top.put_record(number, Record(wanted, demographics, raw), self._keys_of(number))
 
     def remove_blocks(self, number: int) -> None:
         written, record = self.layers.record(number)
@@ -214,7 +221,7 @@ class MongoTransaction(MongoSnapshot):
     def _keys_of(self, number: int) -> frozenset[int]:
         written, record = self.layers.record(number)
         if written:
-            return record[0] if record else frozenset()
+            return record.keys if record else frozenset()
         return self.known.record_keys(number)
 
     def candidates(self, keys: Sequence[int], cap: int) -> dict[int, Block]:
@@ -232,7 +239,7 @@ class MongoTransaction(MongoSnapshot):
         unwritten = [number for number in numbers if number not in written]
         held = self.known.many(self._reader.collections.demographics.name, unwritten)
         stored = {int(number): bytes(document["packed"]) for number, document in held.items()}
-        return stored | {number: record[1] for number, record in written.items() if record}
+        return stored | {number: record.demographics for number, record in written.items() if record}
 
     # resources
 
@@ -289,14 +296,19 @@ class MongoTransaction(MongoSnapshot):
         if current is not None and not current.deleted and had[:_HALF] == digest[:_HALF]:
             if had != digest:
                 current = replace(current, custodian=custodian)
-                self.layers.top.save(key, Saved(current, digest, indexed(current, entries, self.commit), self.commit))
+                self._save(key, current, digest, entries)
             return current, False
         version = self._next_version(key, current)
-        body = checked_size(content.stamped(version, self.now))
         short = summary.stamped(version, self.now) if summary else None
+        body = content.stamped(version, self.now)
         new = StoredResource(type, id, version, self.now, False, custodian, self.commit, body, short)
-        self.layers.top.save(key, Saved(new, digest, indexed(new, entries, self.commit), self.commit))
+        self._save(key, new, digest, entries)
         return new, True
+
+    def _save(self, key: str, resource: StoredResource, digest: bytes, entries: Entries | None) -> None:
+        raw = encoded({"_id": key, **resource_document(resource), "digest": digest, "entered": Int64(self.commit)})
+        found = indexed(resource, entries, self.commit) if entries is not None else None
+        self.layers.top.save(key, Saved(resource, digest, found, self.commit, raw, encoded(found.document) if found else None))
 
     def delete(self, type: str, id: str) -> StoredResource | None:
         key = resource_key(type, id)
@@ -306,7 +318,7 @@ class MongoTransaction(MongoSnapshot):
             return None
         version = self._next_version(key, current)
         gone = StoredResource(type, id, version, self.now, True, current.custodian, self.commit, b"")
-        self.layers.top.save(key, Saved(gone, b"", None, self.commit))
+        self._save(key, gone, b"", None)
         return gone
 
     def _next_version(self, key: str, current: StoredResource | None) -> int:

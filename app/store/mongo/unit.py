@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bson.raw_bson import RawBSONDocument
+
 from app.store.contract import StoredResource
 from app.store.mongo.entries import Indexed
 
@@ -19,37 +21,49 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A document as put: its bytes and the terms it is found by."""
+    """A document as put: its bytes, the terms it is found by, and what the server is sent."""
 
     body: bytes
     terms: tuple[str, ...]
+    raw: RawBSONDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A version as saved, or given other entries, in the commit ``start``."""
+    """A version as saved, or given other entries, in the commit ``start``; what the server is sent of it."""
 
     resource: StoredResource
     digest: bytes
     entries: Indexed | None
     start: int
+    raw: RawBSONDocument
+    raw_entries: RawBSONDocument | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record's blocking keys and demographics as put."""
+
+    keys: frozenset[int]
+    demographics: bytes
+    raw: RawBSONDocument
 
 
 @dataclass(slots=True)
 class Layer:
     """The writes of one change, one caller or one group."""
 
-    documents: dict[tuple[str, str], Kept | None] = field(default_factory=dict)
+    documents: dict[str, dict[str, Kept | None]] = field(default_factory=dict)
     keys: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     resources: dict[str, list[Saved]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
-    records: dict[int, tuple[frozenset[int], bytes] | None] = field(default_factory=dict)
+    records: dict[int, Record | None] = field(default_factory=dict)
     members: dict[int, dict[int, bool]] = field(default_factory=dict)
     dirty: bool = False
 
     def put(self, kind: str, key: str, kept: Kept | None) -> None:
         self.dirty = True
-        self.documents[kind, key] = kept
+        self.documents.setdefault(kind, {})[key] = kept
         for term in kept.terms if kept else ():
             self.keys.setdefault((kind, term), set()).add(key)
 
@@ -61,10 +75,10 @@ class Layer:
             versions.pop()
         versions.append(saved)
 
-    def put_record(self, number: int, record: tuple[frozenset[int], bytes] | None, had: frozenset[int]) -> None:
+    def put_record(self, number: int, record: Record | None, had: frozenset[int]) -> None:
         self.dirty = True
         self.records[number] = record
-        keys = record[0] if record else frozenset()
+        keys = record.keys if record else frozenset()
         for key in had - keys:
             self.members.setdefault(key, {})[number] = False
         for key in keys - had:
@@ -73,7 +87,8 @@ class Layer:
     def merge(self, inner: Layer) -> None:
         """Take over what an inner layer has written on top of this one."""
         self.dirty |= inner.dirty
-        self.documents.update(inner.documents)
+        for kind, documents in inner.documents.items():
+            self.documents.setdefault(kind, {}).update(documents)
         for term, keys in inner.keys.items():
             self.keys.setdefault(term, set()).update(keys)
         for key, versions in inner.resources.items():
@@ -112,15 +127,21 @@ class Layers:
     def document(self, kind: str, key: str) -> tuple[bool, Kept | None]:
         """Whether a layer has written this document, and the latest of it, None where removed."""
         for layer in reversed(self._stack):
-            if (kind, key) in layer.documents:
-                return True, layer.documents[kind, key]
+            documents = layer.documents.get(kind)
+            if documents is not None and key in documents:
+                return True, documents[key]
         return False, None
+
+    def is_written(self, kind: str, key: str) -> bool:
+        return self.document(kind, key)[0]
+
+    def most_written(self, kind: str) -> int:
+        """At least as many as the documents of a kind that are written."""
+        return sum(len(layer.documents.get(kind, ())) for layer in self._stack)
 
     def written(self, kind: str) -> dict[str, Kept | None]:
         """Every document of a kind that some layer has written, as it is now."""
-        return _latest(
-            {key: kept for (of, key), kept in layer.documents.items() if of == kind} for layer in self._stack
-        )  # fmt: skip
+        return _latest(layer.documents.get(kind, {}) for layer in self._stack)
 
     def having(self, kind: str, terms: Iterable[str]) -> dict[str, Kept]:
         """The written documents that now have one of these terms."""
@@ -142,7 +163,7 @@ class Layers:
     def number(self, name: str) -> int | None:
         return next((layer.numbers[name] for layer in reversed(self._stack) if name in layer.numbers), None)
 
-    def record(self, number: int) -> tuple[bool, tuple[frozenset[int], bytes] | None]:
+    def record(self, number: int) -> tuple[bool, Record | None]:
         for layer in reversed(self._stack):
             if number in layer.records:
                 return True, layer.records[number]

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
 from app.errors import TooLarge
 from app.store.contract import StoredResource
 
@@ -22,6 +26,7 @@ NOBODY: Final = ""
 GONE: Final = "\0"
 """Stored as the keeper of a deleted resource's earlier entries: a walk pinned before the deletion leaves it out."""
 
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _LONG = 2048
 _LEVEL = 3
 _MOST_BYTES = 15 * 1024 * 1024
@@ -36,11 +41,15 @@ def put_bytes(document: Raw, field: str, body: bytes) -> None:
         document["deflated"] = [*document.get("deflated", ()), field]
 
 
-def checked_size(body: bytes) -> bytes:
-    """The body; TooLarge where a document could not hold it even deflated."""
-    if len(body) > _MOST_BYTES and len(zlib.compress(body, _LEVEL)) > _MOST_BYTES:
+def encoded(document: Raw) -> RawBSONDocument:
+    """The document as BSON, made while its change runs, so that what cannot be stored is that change's error and no other's.
+
+    TooLarge where the server would not hold it.
+    """
+    raw = bson.encode(document, codec_options=_RAW)
+    if len(raw) > _MOST_BYTES:
         raise TooLarge("the content is larger than the store can hold in one document; send it in parts")
-    return body
+    return RawBSONDocument(raw, _RAW)
 
 
 def get_bytes(document: Mapping[str, Any], field: str) -> bytes:
