@@ -201,9 +201,13 @@ class PatientState:
         return max(strong, key=_strength)
 
     def history(self, group: str) -> list[Said]:
-        """Values ever said of "name", "address" or "telecom", newest first, ties by value."""
-        found = self._history.get(group, {})
-        return [said for _, said in sorted(found.items(), key=_age, reverse=True)]
+        """Values ever said of "name", "address" or "telecom", newest first, ties by value.
+
+        Of a record that messages speak of, what headers alone say is left out: an image under a wrong number must not
+        lend the record another person's name.
+        """
+        found = sorted(self._history.get(group, {}).items(), key=_age, reverse=True)
+        return [said for _, said in found if said.stamp.rank > HEADER or not self.real]
 
     def identifiers(self) -> list[HeldIdentifier]:
         """The identifiers by key. One held by several sources is as the newest said that has not ended it."""
@@ -290,8 +294,9 @@ def _joined(a: dict[str, Entries], b: dict[str, Entries]) -> dict[str, Entries]:
     return joined
 
 
-def _age(entry: tuple[str, Said]) -> tuple[str, str]:
-    return entry[1].stamp.event_time, entry[0]
+def _age(entry: tuple[str, Said]) -> tuple[int, str, str]:
+    """Messages' values before headers', the newest first, ties by value."""
+    return entry[1].stamp.rank, entry[1].stamp.event_time, entry[0]
 
 
 def _strength(said: Said) -> tuple[Stamp, bytes]:
@@ -310,14 +315,14 @@ def _unpacked(group: Mapping[str, Mapping[str, tuple[int, Any]]], table: list[St
 def _state_of(facts: PatientFacts, stamp: Stamp) -> PatientState:
     """The state after this one message."""
     source, fields, history = stamp.source, dict[str, Entries](), dict[str, Entries]()
-    timed = stamp._replace(rank=0)
+    timed, past = stamp._replace(rank=0), stamp._replace(rank=min(stamp.rank, HEADER + 1))
     for field, value in _said(facts):
         rank = DEMOGRAPHIC if field.startswith("deceased") and stamp.rank > HEADER else stamp.rank
         fields[field] = {source: Said(stamp if rank == stamp.rank else stamp._replace(rank=rank), value)}
         group = _HISTORY_OF.get(field)
         if group is not None and value and stamp.rank != PROVISIONAL:
             entries = history.setdefault(group, {})
-            entries.update({key: _greater(entries.get(key), Said(timed, item)) for item in value if (key := _content_key(group, item))})
+            entries.update({key: _greater(entries.get(key), Said(past, item)) for item in value if (key := _content_key(group, item))})
     if stamp.rank != PROVISIONAL:
         history.update(_added(facts, timed))
     history = {group: _newest(entries, group) for group, entries in history.items()}

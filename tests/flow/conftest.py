@@ -24,8 +24,8 @@ def settings_file(tmp_path_factory):
 
 
 @pytest.fixture
-def services(settings_file, tmp_path):
-    settings = load_settings(settings_file, env={"WEALD_STORE": f"sqlite:///{tmp_path / 'weald.db'}"})
+def services(settings_file, tmp_path_factory):
+    settings = load_settings(settings_file, env={"WEALD_STORE": f"sqlite:///{tmp_path_factory.mktemp('store') / 'weald.db'}"})
     services = services_from_settings(settings, clock=lambda: NOW)
     yield services
     services.store.close()

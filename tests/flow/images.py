@@ -13,8 +13,11 @@ def study_uid(study):
     return f"{ROOT}.{study}"
 
 
-def image(folder, *, patient="A100", study=1, series=1, number=1, archive=None, **tags):
-    """The path of one CT instance of that patient number; ``archive`` is its Source AE title. Absent tags: ``Tag=None``."""
+def image(folder, *, patient="A100", study=1, series=1, number=1, archive=None, corrected=None, **tags):
+    """The path of one CT instance of that patient number; ``archive`` is its Source AE title. Absent tags: ``Tag=None``.
+
+    ``corrected`` is the number that the archive says it was sent under before it put it right (0400,0561).
+    """
     uid = f"{study_uid(study)}.{series}.{number}"
     values = {
         "SOPClassUID": CT, "SOPInstanceUID": uid, "StudyInstanceUID": study_uid(study), "SeriesInstanceUID": f"{study_uid(study)}.{series}",
@@ -25,6 +28,8 @@ def image(folder, *, patient="A100", study=1, series=1, number=1, archive=None, 
     for keyword, value in values.items():
         if value is not None:
             setattr(ds, keyword, value)
+    if corrected:
+        ds.OriginalAttributesSequence = [_original(corrected)]
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = values["SOPClassUID"], values["SOPInstanceUID"]
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -34,3 +39,11 @@ def image(folder, *, patient="A100", study=1, series=1, number=1, archive=None, 
     path = folder / f"{uid}.dcm"
     ds.save_as(path, enforce_file_format=True)
     return path
+
+
+def _original(patient):
+    former, item = Dataset(), Dataset()
+    former.PatientID = patient
+    item.ModifiedAttributesSequence = [former]
+    item.AttributeModificationDateTime, item.ModifyingSystem, item.ReasonForTheAttributeModification = "20250401120000", "RTKPACS", "CORRECT"
+    return item

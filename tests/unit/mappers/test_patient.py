@@ -125,6 +125,15 @@ def test_past_values_are_kept_newest_first_and_bounded(state_of, facts, stamp):
     assert HISTORY == {"name": 4, "address": 6, "telecom": 6}
 
 
+def test_a_header_lends_no_past_name_to_a_record_that_messages_speak_of(state_of, facts, stamp):
+    header = state_of((facts(name=SMITH), stamp(9, "H", "pacs")))
+    assert [s.value["family"] for s in header.history("name")] == ["SMITH"]
+    known = header.merge(state_of((facts(name=JONES), stamp(1))))
+    assert [s.value["family"] for s in known.history("name")] == ["JONES"]
+    crowd = state_of(*((facts(name=[{"family": f"H{day}"}]), stamp(day, "H", "pacs")) for day in range(10, 20)))
+    assert [s.value["family"] for s in crowd.merge(known).history("name")] == ["JONES"]
+
+
 def test_one_message_with_many_names_keeps_the_bound(state_of, facts, stamp):
     assert len(state_of((facts(name=[{"family": f"N{n}"} for n in range(9)]), stamp(1))).history("name")) == 4
 
