@@ -40,7 +40,7 @@ def _now() -> int:
 
 
 def open_store(
-    path: str | Path, *, clock: Callable[[], int] = _now, timeout: float = 10.0, reader_cache_kib: int = 4_096, writer_cache_kib: int = 65_536
+    path: str | Path, *, clock: Callable[[], int] = _now, timeout: float = 10.0, reader_cache_kib: int = 2_048, writer_cache_kib: int = 32_768
 ) -> SqliteStore:  # fmt: skip
     """The store in that file, made where it is missing.
 
@@ -114,8 +114,12 @@ class _Reading:
     def __enter__(self) -> SqliteSnapshot:
         try:
             connection = self._connection = self._open.reader()
-            connection.execute("BEGIN")
-            row = connection.execute(_LAST_COMMIT).fetchone()
+            try:
+                connection.execute("BEGIN")
+                row = connection.execute(_LAST_COMMIT).fetchone()
+            except sqlite3.Error:
+                connection.close()
+                raise
         except sqlite3.Error as error:
             raise unavailable(error) or error from error
         return SqliteSnapshot(connection, self._open.names, self._principal, row[0] if row else 0)
@@ -190,13 +194,21 @@ class SqliteStore:
                 opened.turn.notify_all()
 
     def _commit_calls(self, opened: _Open, calls: list[_Call]) -> None:
+        """Commit the calls or give each of them an error: none may take silence for success."""
+        failure: Exception | None = StoreUnavailable("the commit was broken off")
         try:
             with opened.lock.held():
                 self._commit(opened, calls)
+            failure = None
         except sqlite3.Error as error:
-            self._fail(calls, unavailable(error) or error)
-        except (StoreUnavailable, OSError) as error:
-            self._fail(calls, error if isinstance(error, StoreUnavailable) else StoreUnavailable("the store's lock cannot be used"))
+            failure = unavailable(error) or error
+        except StoreUnavailable as error:
+            failure = error
+        except OSError:
+            failure = StoreUnavailable("the store's lock cannot be used")
+        finally:
+            if failure is not None:
+                self._fail(calls, failure)
 
     def _fail(self, calls: list[_Call], error: Exception) -> None:
         for call in calls:
@@ -231,6 +243,7 @@ class SqliteStore:
 
     def _run(self, transaction: SqliteTransaction, call: _Call) -> None:
         """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
+        call.error = None
         try:
             call.results = transaction.run_all(call.principal, call.changes)
         except sqlite3.Error as error:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.store.contract import EVENT, RECORD, Failed, Transaction
 from app.store.sqlite import SqliteStore, open_store, schema
 from app.store.sqlite import store as engine
 from app.store.sqlite.connection import WriterLock, unavailable
+from app.store.sqlite.transaction import SqliteTransaction
 from tests.contract.making import applied, saving, token
 
 
@@ -318,3 +320,62 @@ def test_a_change_refused_before_it_wrote_costs_no_second_run(store: SqliteStore
 
     store.apply(SYSTEM, [put("a"), early, put("b")])
     assert len(runs) == 1
+
+
+def test_a_reader_that_cannot_begin_is_closed_and_told_as_unavailable(store: SqliteStore) -> None:
+    class Broken(sqlite3.Connection):
+        closed = False
+
+        def execute(self, *_given: object):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR, "SQLITE_IOERR"
+            raise error
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    broken = Broken(":memory:")
+    store._open().readers.append(broken)
+    with pytest.raises(StoreUnavailable, match="SQLITE_IOERR"), store.snapshot(SYSTEM):
+        pass
+    assert broken.closed
+    with store.snapshot(SYSTEM) as snapshot:
+        assert snapshot.commit == 0
+
+
+def test_a_lock_file_that_cannot_be_used_is_told_as_unavailable(store: SqliteStore) -> None:
+    opened = store._open()
+    held, opened.lock._turn = opened.lock._turn, 1_000_000
+    with pytest.raises(StoreUnavailable, match="lock"):
+        store.apply(SYSTEM, [put("a")])
+    opened.lock._turn = held
+    applied(store, put("a"))
+
+
+def test_callers_whose_commit_is_broken_off_are_told(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, outcomes = store._open(), []
+    monkeypatch.setattr(SqliteTransaction, "finish", lambda _: 1 / 0)
+    opened.committing = True  # so that both callers are waiting when one of them begins to lead
+
+    def call(key: str) -> None:
+        try:
+            outcomes.append(store.apply(SYSTEM, [put(key)]))
+        except (StoreUnavailable, ZeroDivisionError) as error:
+            outcomes.append(type(error))
+
+    threads = [threading.Thread(target=call, args=(key,)) for key in "ab"]
+    for thread in threads:
+        thread.start()
+    while len(opened.waiting) < 2:
+        time.sleep(0.001)
+    with opened.turn:
+        opened.committing = False
+        opened.turn.notify_all()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcome.__name__ for outcome in outcomes) == ["StoreUnavailable", "ZeroDivisionError"]
+    monkeypatch.undo()
+    with store.snapshot(SYSTEM) as snapshot:
+        assert snapshot.scan(EVENT) == []
+    applied(store, put("c"))
