@@ -67,11 +67,14 @@ class _Peer:
         self.flush()
 
     def flush(self) -> None:
+        """Send what the peer takes now; that it has gone is for ``receive`` to find."""
         try:
             while self._out:
                 self._out = self._out[self.socket.send(self._out) :]
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
+        except ConnectionError:
+            self._out = b""
 
     def receive(self) -> list[Exchanged] | None:
         """The answers that have come; None where the peer has closed."""
@@ -176,14 +179,15 @@ class _Sending:
         except ConnectionError:
             answers = None
         if answers is None:
-            self._reconnect(peer)
+            self._selector.unregister(peer.socket)
+            if self._more or peer.sent or peer.backlog:
+                self._reconnect(peer)
             return []
         if answers:
             self._failures = 0
         return answers
 
     def _reconnect(self, peer: _Peer) -> None:
-        self._selector.unregister(peer.socket)
         while True:
             self._failures += 1
             if self._failures > self._attempts:

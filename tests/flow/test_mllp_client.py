@@ -17,16 +17,19 @@ from app.mllp.framing import FrameDecoder, framed
 class Listener:
     """A listener of the test: answers each frame by ``answer``, and closes where that is None."""
 
-    def __init__(self, answer, *, hold: int = 0) -> None:
+    def __init__(self, answer, *, hold: int = 0, port: int = 0) -> None:
         self.received: list[tuple[int, bytes]] = []
         self.most_unanswered = 0
         self.accepted = 0
+        self._pause = 0.0
         self._answer, self._hold = answer, hold
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _accept(self) -> None:
@@ -40,6 +43,7 @@ class Listener:
         decoder, waiting = FrameDecoder(), []
         with connected, contextlib.suppress(OSError):
             while data := connected.recv(1 << 20):
+                time.sleep(self._pause)
                 waiting += decoder.feed(data)
                 self.most_unanswered = max(self.most_unanswered, len(waiting))
                 while len(waiting) > self._hold:
@@ -130,9 +134,8 @@ def test_a_long_stream_is_not_read_ahead_without_bound(listen):
 
 
 def test_large_messages_go_through(listen):
-    big = [b"x" * 3_000_000, b"y" * 3_000_000]
-    listener = listen(lambda frame: framed(b"%d" % len(frame)))
-    listener._answer = lambda frame: framed(b"ok")
+    big = [b"x" * 900_000, b"y" * 900_000]
+    listener = listen(lambda frame: framed(b"ok"))
     assert [one.acknowledgement for one in send("127.0.0.1", listener.port, big, window=2)] == [b"ok", b"ok"]
 
 
@@ -181,3 +184,31 @@ def test_a_listener_that_comes_back_gets_the_rest(listen):
 
     threading.Thread(target=recover).start()
     assert [one.number for one in stream] == [5, 6, 7, 8, 9]
+
+
+def test_a_listener_that_restarts_gets_the_rest(listen):
+    listener = listen(lambda frame: None if frame == b"5" else framed(b"ack"))
+    stream = send("127.0.0.1", listener.port, messages(10))
+    assert [next(stream).number for _ in range(5)] == [0, 1, 2, 3, 4]
+    listener.close()
+
+    def restart() -> None:
+        time.sleep(0.3)
+        listen(lambda frame: framed(b"ack"), port=listener.port)
+
+    threading.Thread(target=restart).start()
+    assert [one.number for one in stream] == [5, 6, 7, 8, 9]
+
+
+def test_a_connection_that_is_closed_when_all_is_answered_is_no_fault(listen):
+    left = iter([framed(b"ack")])
+    listener = listen(lambda frame: next(left, None))
+    answers = list(send("127.0.0.1", listener.port, messages(1), connections=3, attempts=0))
+    assert [one.number for one in answers] == [0]
+
+
+def test_a_peer_that_takes_its_time_gets_large_messages(listen):
+    listener = listen(lambda frame: framed(b"ok"))
+    listener._pause = 0.05
+    big = [b"x" * 900_000] * 8
+    assert len(list(send("127.0.0.1", listener.port, big, window=8))) == 8

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.mllp.client import send
 from app.mllp.framing import FrameDecoder, framed
 from app.mllp.server import MllpServer, serve, server_from_settings, tls_context
 from app.settings import load_settings
@@ -609,6 +610,11 @@ class TestTls:
         peer.send(framed(message("1")))
         assert peer.closed()
         assert not ingest.frames
+
+    def test_the_client_of_weald_sends_over_it(self, listening, pems):
+        running = listening(tls=self.server(pems))
+        answers = send("localhost", running.port, [message("1"), message("2")], tls=self.client(pems, certificate=True))
+        assert [b"MSA|AA" in one.acknowledgement for one in answers] == [True, True]
 
     def test_old_versions_of_tls_are_refused(self, pems):
         assert self.server(pems).minimum_version == ssl.TLSVersion.TLSv1_2
