@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from app.ingest.assertions import in_force
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
@@ -17,7 +19,7 @@ from app.ingest.records import Record
 from app.ingest.reviews import Question, ask, open_review
 from app.ingest.work import Work
 from app.services import Services
-from app.store.contract import Snapshot
+from app.store.contract import PERSON, Snapshot
 from matching import linking as matcher
 from matching.blocking import BLOCK_CAP, blocking_keys, is_thin, is_under_blocked, rank
 from matching.clustering import Component, Partition, derive
@@ -188,17 +190,38 @@ def _answering(work: Work, id: str) -> Record:
 
 def _assign(work: Work, members: Mapping[str, Record], partition: Partition) -> None:
     """Give each group its person id and move the records whose person changed, the replaced ones with their survivors."""
-    assigned = assign_person_ids(
-        partition.certain,
-        {key: record.person for key, record in members.items()},
-        {key: record.birth_person for key, record in members.items()},
-        {key: record.former for key, record in members.items()},
-        first_events={key: record.first_event for key, record in members.items()},
-    )
-    for key, person in assigned.by_record().items():
+    for key, person in _persons(work, members, partition).items():
         for record in _with_replaced(work, members[key]):
             if record.person != person:
                 _move(work, record, person)
+
+
+def _persons(work: Work, members: Mapping[str, Record], partition: Partition) -> dict[str, str]:
+    """The person id of each record: as it is where the groups are the persons of now."""
+    held = {key: record.person for key, record in members.items()}
+    ids = [{held[key] for key in group} for group in partition.certain]
+    if all(len(one) == 1 for one in ids) and len(set().union(*ids)) == len(ids):
+        return held
+    remembered, free = _remembered(work, members)
+    return assign_person_ids(
+        partition.certain,
+        held,
+        {key: record.birth_person for key, record in members.items()},
+        {key: [id for id in record.former if id in free] for key, record in members.items()},
+        first_events={key: record.first_event for key, record in members.items()},
+        remembered=remembered,
+    ).by_record()
+
+
+def _remembered(work: Work, members: Mapping[str, Record]) -> tuple[dict[frozenset[str], str], set[str]]:
+    """Of the persons that these records are or were part of: the id that each set of records once had, and the ids that no other record has."""
+    keys = {record.id: key for key, record in members.items()}
+    near = {one.id for record in members.values() for one in _with_replaced(work, record)}
+    ids = {id for record in members.values() for id in (record.person, record.birth_person, *record.former)}
+    documents = {id: orjson.loads(body) for id, body in work.tx.get_many(PERSON, sorted(ids)).items()}
+    free = {id for id in ids if id not in documents or near.issuperset(documents[id]["members"])}
+    sets = {frozenset(keys[one] for one in ids): id for id in sorted(free & documents.keys()) for ids in documents[id]["sets"] if keys.keys() >= set(ids)}
+    return sets, free
 
 
 def _move(work: Work, record: Record, person: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.ingest.edges import Edge, open_edges
+from app.ingest.edges import STEWARD, Edge, open_edges
 from app.ingest.identity import mint_id
 from app.ingest.records import Record
 from app.ingest.resources import EVERYONES, save_derived
@@ -17,6 +17,7 @@ from app.store.contract import PERSON
 from mappers.golden import Member, golden_patient, retired_golden_patient
 from mappers.links import Decision, linkage, provenance
 
+SETS_KEPT = 50
 STRENGTH = {"replaced-by": 0, "link": 1, "number": 2, "match": 3}
 
 
@@ -25,7 +26,7 @@ def publish(work: Work) -> None:
     touched = sorted(work.people | set(work.near))
     stored = work.tx.get_many(PERSON, touched)
     for person in touched:
-        before: dict[str, Any] = orjson.loads(stored[person]) if person in stored else {"members": [], "near": {}, "former": []}
+        before: dict[str, Any] = orjson.loads(stored[person]) if person in stored else {"members": [], "near": {}, "former": [], "sets": []}
         if person not in work.people and before["near"] == work.near[person]:
             continue
         members = work.members(person)
@@ -53,6 +54,7 @@ def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Re
         "id": person, "members": ids, "former": former, "near": work.near.get(person, before["near"]),
         "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "organisations": {record.id: record.organisation for record in members},
         "linkage": linkage_id(work.services.id_secret, person), "golden": _save_golden(work, person, members, before.get("golden")),
+        "sets": _sets(before["sets"], [record.id for record in members if record.active]),
     }
     if document != before:
         work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
@@ -60,6 +62,11 @@ def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Re
         _save_linkage(work, person, ids, former)
     if set(ids) != set(before["members"]) and (len(ids) > 1 or before["members"]):
         _explain(work, person, before["members"], ids, edges)
+
+
+def _sets(before: list[list[str]], records: list[str]) -> list[list[str]]:
+    """The sets of records that were this person, oldest first: made of them again, it has its id again."""
+    return before if len(records) < 2 or records in before or len(before) == SETS_KEPT else [*before, records]
 
 
 def _inner_edges(work: Work, ids: Sequence[str]) -> list[Edge]:
@@ -115,19 +122,22 @@ def _retire(work: Work, person: str, before: dict[str, Any]) -> None:
     for record in records:
         counts[record.person] = counts.get(record.person, 0) + 1
     successor = min(counts, key=lambda one: (-counts[one], one))
-    document = {"id": person, "members": [], "former": sorted(set(before["former"]) | set(before["members"])), "near": {}, "successor": successor}
+    document = {"id": person, "members": [], "former": sorted(set(before["former"]) | set(before["members"])), "near": {}, "sets": before["sets"], "successor": successor}
     work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
     save_derived(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), EVERYONES)
     work.event("person-retired", person=person, successor=successor, before=before["members"])
 
 
 def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str], edges: Sequence[Edge]) -> None:
-    """The Provenance and the outgoing event of a change of membership."""
+    """The outgoing event and the Provenance of a change of membership; a steward's decision has its own Provenance, of all that it changed."""
     joined, left = sorted(set(after) - set(before)), sorted(set(before) - set(after))
     if not before and len(after) == 1:
         return
     action = "unlinked" if left and not joined else "linked"
     best = next((edge for edge in edges if edge.a in joined or edge.b in joined), None)
+    work.event(action, person=person, before=list(before), after=list(after), edge=best.id if best else "")
+    if work.cause.agent.startswith(STEWARD):
+        return
     number = work.tx.next_number("provenance")
     decision = Decision(
         action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
@@ -136,4 +146,3 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
     targets = [f"Patient/{person}", *(f"Patient/{id}" for id in [*joined, *left])]
     resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
     save_derived(work.tx, resource, EVERYONES)
-    work.event(action, person=person, before=list(before), after=list(after), edge=decision.edge)

@@ -17,8 +17,8 @@ from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
 from matching.scoring import Scored
 
-MATCHED = frozenset({"probable-match", "contested-match", "bridging-match"})
-"""Kinds that ask about the matcher's own finding, and are moot once it no longer finds it."""
+MATCHED = frozenset({"probable-match", "contested-match", "bridging-match", "refused-assertion"})
+"""Kinds that ask about what the persons were derived from, and are moot once that no longer holds."""
 
 
 def _evidence(found: Scored | Edge | None) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> No
 
 def _open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
     evidence = _evidence(question.found)
-    if before is not None and (before["state"] == "settled" or (before["state"] == "open" and before["evidence"] == evidence)):
+    if before is not None and (_is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
         return
     item = {
         "key": question.key, "kind": question.kind, "records": sorted(set(question.records)), "reason": question.reason,
@@ -75,6 +75,11 @@ def _open(work: Work, question: Question, before: Mapping[str, Any] | None, deta
     save_review(work, item)
     if before is None or before["state"] != "open":
         work.event("review-opened", kind=item["kind"], records=item["records"])
+
+
+def _is_answered(item: Mapping[str, Any]) -> bool:
+    """Whether it was settled for good: what nobody could tell, or what bad data hid, is asked again when there is new evidence."""
+    return item["state"] == "settled" and item["outcome"] in ("same", "different")
 
 
 def save_review(work: Work, item: Mapping[str, Any]) -> None:

@@ -1,34 +1,93 @@
-"""What stewards do to links: each is an assertion with who and why, and each can be undone (matching.md 9).
+"""What stewards do to links: each is a decision with who and why, and each can be undone (matching.md 9).
 
-Assertions are on records and are never deleted: an undo closes them, and the persons are derived again.
+A decision states edges and may end others. All of them stay stored: to undo a decision is to end what it stated and to
+put in force again what it ended, then to derive the persons again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC
+from itertools import product
 from typing import Any
 
 import orjson
 
-from app.errors import BusinessRule, UnknownKey
-from app.ingest.edges import ASSERTED, Edge, close_edge, edges_of, put_edge
-from app.ingest.evidence import evidential_conflict
+from app.errors import BusinessRule, NotFound, UnknownKey
+from app.ingest.assertions import between, state
+from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, reopen_edge
+from app.ingest.evidence import demographics_of
+from app.ingest.identity import digest_key, mint_id
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
+from app.ingest.resources import EVERYONES, save_derived
 from app.ingest.reviews import save_review
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
-from app.store.contract import REVIEW, Change, Failed, Snapshot, Transaction
+from app.store.contract import DECISION, REVIEW, Change, Failed, Snapshot, Transaction
+from mappers.links import Decision, provenance
+from matching.caps import PSEUDO_PERSON, TWO_NUMBERS, vetoes
 
-STEWARD = "steward:"
+OUTCOMES = ("same", "different", "cannot-tell", "bad-data")
+_ACTIVITY = {"link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "same": "confirmed", "different": "rejected"}
+_VETOED = {
+    TWO_NUMBERS: "Records of the two hold different verified NHS numbers; one number must be superseded first.",
+    PSEUDO_PERSON: "A record of the two is of a pseudo person or anonymised; it is linked to nobody.",
+}
 
 
-def cause_of(services: Services, who: str, why: str) -> Cause:
-    """The cause of a steward's decision: ``who`` and ``why`` are kept with it."""
-    now = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return Cause(f"{STEWARD}{who}", why, now, now)
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision came to: the id of its Provenance, and the persons that its records belong to now."""
+
+    provenance: str
+    persons: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Ruling:
+    """One steward's decision in the making: ``stated`` and ``ended`` the edges it put in force and took out of it.
+
+    ``dropped``: edges that an undone decision had stated and that were ended since; they do not come back. ``item`` is the
+    review item that it answers, as it was; ``undoes`` the key of the decision that it takes back.
+    """
+
+    work: Work
+    number: int
+    action: str
+    why: str
+    records: list[str] = field(default_factory=list)
+    stated: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
+    item: dict[str, Any] | None = None
+    outcome: str | None = None
+    undoes: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key under which it is kept."""
+        return f"{self.number:016d}"
+
+    def about(self, *records: Record) -> None:
+        """Note the records that it is about."""
+        self.records += [record.id for record in records if record.id not in self.records]
+
+    def state(self, kind: str, a: Record, b: Record) -> None:
+        """State an edge of two records; what any steward, and for a link any feed, said to the contrary ends."""
+        work, at = self.work, self.work.cause.occurred
+        self.about(a, b)
+        edge = Edge.asserted(kind, a, b, work.cause, at)
+        edge.id = digest_key("decision", self.key, kind, edge.a, edge.b)
+        work.people.update((a.person, b.person))
+        self.ended += [one.id for one in state(work, edge)]
+        self.stated.append(edge.id)
+        for one in between(work, a.id, b.id) if kind == "link" else ():
+            if one.kind == "not-same":
+                close_edge(work, one, at)
+                self.ended.append(one.id)
 
 
 def find_record(tx: Snapshot, services: Services, name: str) -> str:
@@ -36,7 +95,9 @@ def find_record(tx: Snapshot, services: Services, name: str) -> str:
     system, bar, value = name.partition("|")
     if not bar:
         return name.removeprefix("Patient/")
-    found = {record.id for ods in services.sources.organisations for record in records_by_identifier(tx, ods, [f"{system}|{value}"])}
+    keys = [f"{system}|{value}"]
+    held = [record for ods in services.sources.organisations for record in records_by_identifier(tx, ods, keys)]
+    found = {record.id for record in held if tx.principal.sees(record.organisation)}
     if len(found) != 1:
         raise UnknownKey("The identifier names no record, or several; give the Patient id.")
     return found.pop()
@@ -44,7 +105,7 @@ def find_record(tx: Snapshot, services: Services, name: str) -> str:
 
 def _record(work: Work, name: str) -> Record:
     record = work.record(find_record(work.tx, work.services, name))
-    if record is None:
+    if record is None or not work.tx.principal.sees(record.organisation):
         raise UnknownKey("There is no record of that id.")
     return work.root(record)
 
@@ -56,74 +117,152 @@ def _pair(work: Work, first: str, second: str) -> tuple[Record, Record]:
     return a, b
 
 
-def _between(work: Work, a: Record, b: Record, kinds: frozenset[str]) -> list[Edge]:
-    return [edge for edge in edges_of(work, a.id) if edge.other(a.id) == b.id and edge.kind in kinds]
+def _answering(work: Work, person: str) -> list[Record]:
+    """The records of a person that answer for themselves."""
+    return [record for record in work.members(person) if record.active]
 
 
-def link(work: Work, first: str, second: str) -> None:
-    """State that two records are one person; ends what said otherwise. BusinessRule across two evidential NHS numbers."""
-    a, b = _pair(work, first, second)
-    if evidential_conflict(work, a, b):
-        raise BusinessRule("The records hold two different verified NHS numbers; one of them must be superseded first.")
-    for edge in _between(work, a, b, frozenset({"not-same"})):
-        close_edge(work, edge, work.cause.occurred)
-    put_edge(work, Edge.asserted("link", a, b, work.cause, work.cause.occurred))
-    work.moved.update((a.id, b.id))
-
-
-def unlink(work: Work, first: str, second: str) -> None:
-    """State that two records are not one person; ends asserted links between them and bars new ones."""
-    a, b = _pair(work, first, second)
-    for edge in _between(work, a, b, frozenset({"link"})):
-        close_edge(work, edge, work.cause.occurred)
-    put_edge(work, Edge.asserted("not-same", a, b, work.cause, work.cause.occurred))
-    work.moved.update((a.id, b.id))
-
-
-def undo(work: Work, first: str, second: str) -> None:
-    """Close every steward's assertion on the pair, so that feeds and matcher alone decide again."""
-    a, b = _pair(work, first, second)
-    closed = [edge for edge in _between(work, a, b, ASSERTED) if edge.agent.startswith(STEWARD)]
-    if not closed:
-        raise BusinessRule("No steward has said anything of these two records.")
-    for edge in closed:
-        close_edge(work, edge, work.cause.occurred)
-    work.moved.update((a.id, b.id))
-
-
-def split(work: Work, person: str, records: Sequence[str]) -> None:
-    """Part the named records from the rest of their person: a not-same between each of them and each of the rest."""
-    apart = {_record(work, name).id for name in records}
-    members = [record for record in work.members(person.removeprefix("Patient/")) if record.active]
-    rest = [record for record in members if record.id not in apart]
-    if not rest or len(rest) + len(apart) != len(members):
-        raise BusinessRule("Name some, not all, of the records of that person.")
-    for inside in sorted(apart):
-        for other in rest:
-            unlink(work, inside, other.id)
-
-
-def merge(work: Work, first: str, second: str) -> None:
-    """Join two persons: a link between their oldest records. Which records are one patient of a trust is that trust's to say."""
-    sides = [work.members(person.removeprefix("Patient/")) for person in (first, second)]
-    if not all(sides):
+def _members(work: Work, person: str) -> list[Record]:
+    found = _answering(work, person.removeprefix("Patient/"))
+    if not found or not all(work.tx.principal.sees(record.organisation) for record in found):
         raise UnknownKey("There is no person of that id.")
-    oldest = [min((r for r in side if r.active), key=lambda r: (r.first_event, r.first_key)) for side in sides]
-    link(work, oldest[0].id, oldest[1].id)
+    return found
 
 
-def settle(work: Work, key: str, outcome: str) -> None:
+def _check_joinable(work: Work, first: Iterable[Record], second: Iterable[Record]) -> None:
+    """BusinessRule where a hard veto lies between a record of the first person and one of the second."""
+    seen = [[(record, demographics_of(work, record)) for record in side] for side in (first, second)]
+    for (_, one), (_, other) in product(*seen):
+        for veto in vetoes(one, other):
+            raise BusinessRule(_VETOED[veto])
+
+
+def link(ruling: Ruling, first: str, second: str) -> None:
+    """State that two records are one person. BusinessRule where their persons cannot be one."""
+    work = ruling.work
+    a, b = _pair(work, first, second)
+    if a.person != b.person:
+        sides = _answering(work, a.person), _answering(work, b.person)
+        _check_joinable(work, *sides)
+        for one, other in product(*sides):
+            if (one.id, other.id) != (a.id, b.id) and any(edge.kind == "not-same" for edge in between(work, one.id, other.id)):
+                raise BusinessRule("Other records of the two persons are stated not to be the same; undo that first, or merge the persons.")
+    ruling.state("link", a, b)
+
+
+def unlink(ruling: Ruling, first: str, second: str) -> None:
+    """State that two records are not one person; it bars new links between them."""
+    ruling.state("not-same", *_pair(ruling.work, first, second))
+
+
+def merge(ruling: Ruling, first: str, second: str) -> None:
+    """State that two persons are one: a link between each record of the one and each of the other.
+
+    Which records are one patient of a trust is that trust's to say.
+    """
+    sides = [_members(ruling.work, person) for person in (first, second)]
+    if sides[0][0].person == sides[1][0].person:
+        raise BusinessRule("Both names are of one person.")
+    _check_joinable(ruling.work, *sides)
+    for one, other in product(*sides):
+        ruling.state("link", one, other)
+
+
+def split(ruling: Ruling, person: str, records: Sequence[str]) -> None:
+    """Part the named records from the rest of their person: a not-same between each of them and each of the rest."""
+    members = _members(ruling.work, person)
+    apart = {_record(ruling.work, name).id for name in records}
+    inside = [record for record in members if record.id in apart]
+    rest = [record for record in members if record.id not in apart]
+    if not inside or not rest or len(inside) != len(apart):
+        raise BusinessRule("Name some, not all, of the records of that person.")
+    for one, other in product(inside, rest):
+        ruling.state("not-same", one, other)
+
+
+def settle(ruling: Ruling, key: str, outcome: str) -> None:
     """Answer a review item: ``same`` links its records, ``different`` parts them, ``cannot-tell`` and ``bad-data`` only close it."""
+    work = ruling.work
     item = open_item(work.tx, key)
     pair = item["records"]
-    if outcome in ("same", "different") and len(pair) != 2:
-        raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
-    if outcome == "same":
-        link(work, *pair)
-    elif outcome == "different":
-        unlink(work, *pair)
-    save_review(work, {**item, "state": "settled", "outcome": outcome, "settled_by": work.cause.agent, "why": work.cause.message})
+    if outcome not in OUTCOMES:
+        raise BusinessRule(f"The outcome is one of {', '.join(OUTCOMES)}.")
+    if outcome in ("same", "different"):
+        if len(pair) != 2:
+            raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
+        (link if outcome == "same" else unlink)(ruling, *pair)
+    ruling.about(*work.records(pair))
+    ruling.item, ruling.outcome = item, outcome
+    save_review(work, {**item, "state": "settled", "outcome": outcome, "settled_by": work.cause.agent, "decision": ruling.key})
     work.event("review-settled", records=pair, outcome=outcome)
+
+
+def undo(ruling: Ruling, *names: str) -> None:
+    """Take a decision back: named by its Provenance, or as the last one standing about two records."""
+    decision = _decision(ruling.work, names[0]) if len(names) == 1 else _last_about(ruling.work, *names)
+    if decision["undone_by"]:
+        raise BusinessRule("That decision is undone already.")
+    work, at = ruling.work, ruling.work.cause.occurred
+    ruling.undoes = decision["key"]
+    ruling.about(*work.records(decision["records"]))
+    work.people.update(record.person for record in work.records(decision["records"]))
+    for edge in edges_by_id(work.tx, decision["stated"]):
+        if edge.closed is None:
+            close_edge(work, edge, at)
+            ruling.ended.append(edge.id)
+        else:
+            ruling.dropped[edge.id], edge.ended_by = edge.ended_by, work.cause.reference
+            put_edge(work, edge)
+        work.moved.update((edge.a, edge.b))
+    for edge in edges_by_id(work.tx, decision["ended"]):
+        if edge.ended_by == decision["cause"]:
+            reopen_edge(work, edge)
+            ruling.stated.append(edge.id)
+            work.moved.update((edge.a, edge.b))
+    for edge in edges_by_id(work.tx, decision["dropped"]):
+        if edge.ended_by == decision["cause"]:
+            edge.ended_by = decision["dropped"][edge.id]
+            put_edge(work, edge)
+    _restore_item(ruling, decision)
+    _save_decision(work.tx, {**decision, "undone_by": ruling.key})
+
+
+def _restore_item(ruling: Ruling, decision: dict[str, Any]) -> None:
+    """Ask again what the decision had answered; if it took back another, that one stands again, and its answer with it."""
+    work = ruling.work
+    if decision["undoes"]:
+        revived = orjson.loads(work.tx.get(DECISION, decision["undoes"]) or b"{}")
+        _save_decision(work.tx, {**revived, "undone_by": None})
+        if revived["item"]:
+            save_review(work, {**revived["item"], "state": "settled", "outcome": revived["outcome"], "settled_by": revived["by"], "decision": revived["key"]})
+    elif decision["item"]:
+        save_review(work, decision["item"])
+        work.event("review-opened", kind=decision["item"]["kind"], records=decision["item"]["records"])
+
+
+def _decision(work: Work, name: str) -> dict[str, Any]:
+    found = work.tx.find(DECISION, "provenance", [name.removeprefix("Provenance/")])
+    if not found:
+        raise UnknownKey("There is no steward's decision of that Provenance.")
+    decision: dict[str, Any] = orjson.loads(found[0][1])
+    _check_seen(work, decision)
+    return decision
+
+
+def _check_seen(work: Work, decision: dict[str, Any]) -> None:
+    if not all(work.tx.principal.sees(record.organisation) for record in work.records(decision["records"])):
+        raise UnknownKey("There is no steward's decision of that Provenance.")
+
+
+def _last_about(work: Work, first: str, second: str) -> dict[str, Any]:
+    a, b = _pair(work, first, second)
+    found = [orjson.loads(body) for _, body in work.tx.find(DECISION, "record", [a.id])]
+    standing = [one for one in found if b.id in one["records"] and not one["undone_by"] and one["action"] != "undo"]
+    if not standing:
+        raise BusinessRule("No decision of a steward about these two records stands.")
+    decision: dict[str, Any] = max(standing, key=lambda one: one["key"])
+    _check_seen(work, decision)
+    return decision
 
 
 def open_item(tx: Snapshot, key: str) -> dict[str, Any]:
@@ -145,19 +284,78 @@ def open_items(tx: Snapshot) -> list[dict[str, Any]]:
     return sorted((orjson.loads(body) for _, body in tx.find(REVIEW, "state", ["open"])), key=lambda item: (item["opened"], item["key"]))
 
 
-ACTIONS = {"link": link, "unlink": unlink, "undo": undo, "merge": merge, "settle": settle}
+def item_of_task(tx: Snapshot, id: str) -> str:
+    """The key of the review item that a Task shows. NotFound where the caller sees no such Task."""
+    stored = tx.resource("Task", id)
+    if stored is None or stored.deleted:
+        raise NotFound("No such resource.")
+    task = orjson.loads(stored.body)
+    records = [one["valueReference"]["reference"].removeprefix("Patient/") for one in task["input"]]
+    return digest_key("review", task["code"]["coding"][0]["code"], *sorted(records))
 
 
-def act(services: Services, principal: Principal, who: str, why: str, action: str, *arguments: Any) -> None:
+ACTIONS: dict[str, Callable[..., None]] = {"link": link, "unlink": unlink, "undo": undo, "merge": merge, "split": split, "settle": settle}
+
+
+def act(services: Services, principal: Principal, who: str, why: str, action: str, *arguments: Any) -> Decided:
     """Carry out one steward's action as one durable change. The refusal of the action is raised."""
-    cause = cause_of(services, who, why)
+    now = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-    def change(tx: Transaction) -> None:
-        work = Work(tx, services, cause)
-        (split if action == "split" else ACTIONS[action])(work, *arguments)
+    def change(tx: Transaction) -> Decided:
+        number = tx.next_number("decision")
+        work = Work(tx, services, Cause(f"{STEWARD}{who}", f"decision-{number}", now, now))
+        ruling = Ruling(work, number, action, why)
+        ACTIONS[action](ruling, *arguments)
         finish(work)
+        return _record_decision(ruling)
 
-    changes: list[Change[None]] = [change]
+    changes: list[Change[Decided]] = [change]
     [result] = services.store.apply(principal, changes)
     if isinstance(result, Failed):
         raise result.error
+    return result
+
+
+def _record_decision(ruling: Ruling) -> Decided:
+    """Keep the decision, and its Provenance over the records and persons it was about."""
+    work = ruling.work
+    records = work.records(ruling.records)
+    persons = sorted({record.person for record in records})
+    id = mint_id(work.services.id_secret, f"decision|{ruling.number}")
+    _save_decision(work.tx, {
+        "key": ruling.key, "provenance": id, "action": ruling.action, "outcome": ruling.outcome, "by": work.cause.agent, "cause": work.cause.reference,
+        "why": ruling.why, "at": work.cause.occurred, "records": ruling.records, "stated": ruling.stated, "ended": ruling.ended, "dropped": ruling.dropped,
+        "item": ruling.item, "undoes": ruling.undoes, "undone_by": None,
+    })  # fmt: skip
+    save_derived(work.tx, _provenance(ruling, id, persons), EVERYONES)
+    return Decided(id, tuple(persons))
+
+
+def _provenance(ruling: Ruling, id: str, persons: Sequence[str]) -> dict[str, Any]:
+    work = ruling.work
+    touched = sorted({*persons, *work.people})
+    shown = _versioned(work.tx, [*ruling.records, *touched])
+    decision = Decision(
+        action=_ACTIVITY.get(ruling.outcome or ruling.action, "review"),
+        recorded=work.tx.now, occurred=work.cause.occurred, agent=work.cause.agent.removeprefix(STEWARD), reason=ruling.why, edge=ruling.stated[0] if ruling.stated else "",
+    )
+    resource = provenance(id, work.services.settings.canonical_base, decision, targets=shown)
+    if ruling.undoes:
+        undone = orjson.loads(work.tx.get(DECISION, ruling.undoes) or b"{}")
+        resource["entity"] = [{"role": "removal", "what": {"reference": f"Provenance/{undone['provenance']}"}}]
+    return resource
+
+
+def _versioned(tx: Transaction, patients: Sequence[str]) -> list[str]:
+    """References to the patients, each to its version of now where there is one to be seen."""
+    found = tx.resources("Patient", patients)
+    return [f"Patient/{id}/_history/{found[id].version}" if id in found else f"Patient/{id}" for id in patients]
+
+
+def _save_decision(tx: Transaction, decision: dict[str, Any]) -> None:
+    tx.put(DECISION, decision["key"], orjson.dumps(decision), {"record": decision["records"], "provenance": [decision["provenance"]]})
+
+
+def decisions(tx: Snapshot, record: str) -> list[dict[str, Any]]:
+    """The stewards' decisions about a record, oldest first, undone ones included."""
+    return [orjson.loads(body) for _, body in tx.find(DECISION, "record", [record])]
