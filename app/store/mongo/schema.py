@@ -100,7 +100,6 @@ class SearchEntries(me.Document):  # type: ignore[misc]
             {"fields": ("type", "stop", "-start", "id"), "name": SEARCH_TYPE},
             {"fields": ("type", "stop", "-highest.started", "id"), "name": "type_started"},
             {"fields": ("key", "stop"), "name": "key"},
-            {"fields": ("stop",), "name": "stop"},
         ],
     }  # fmt: skip
     _key = me.StringField(primary_key=True)

@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bson import Int64
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from app.errors import StoreUnavailable
@@ -167,12 +168,15 @@ class MongoStore:
                 return 0
             self._collections.commit.delete_many({"_id": {"$lt": last["_id"]}})
             self._collections.sequence.update_one({"_id": PURGED}, {"$max": {"n": last["_id"]}}, upsert=True)
-            return sum(self._drop(collection, last["_id"]) for collection in (self._collections.search, self._collections.spread))
+            ended: Raw = {"stop": {"$lt": last["_id"] + 1}}
+            search = self._collections.search
+            dropped = sum(self._drop(search, {"type": type, **ended}) for type in self._collections.resource.distinct("type"))
+            return dropped + self._drop(self._collections.spread, ended)
 
-    def _drop(self, collection: Any, horizon: int) -> int:
+    def _drop(self, collection: Collection[Raw], condition: Raw) -> int:
         dropped, found = 0, _PURGED_AT_ONCE
         while found == _PURGED_AT_ONCE:
-            ended = [row["_id"] for row in collection.find({"stop": {"$lte": horizon}}, {"_id": 1}, limit=_PURGED_AT_ONCE)]
+            ended = [row["_id"] for row in collection.find(condition, {"_id": 1}, limit=_PURGED_AT_ONCE)]
             found = len(ended)
             dropped += collection.delete_many({"_id": {"$in": ended}}).deleted_count if ended else 0
         return dropped
