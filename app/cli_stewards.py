@@ -214,7 +214,8 @@ def dead_letters(config: Path | None, number: int | None, out: Path | None) -> N
 
 
 def _list_letters(heads: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("number", "source", "answer", "received", "reason", title=f"{len(heads)} dead letters")
+    table = Table("number", "source", "answer", "received", title=f"{len(heads)} dead letters")
+    table.add_column("reason", overflow="fold")
     for head in heads:
         named = f"{head['name']}: " if "name" in head else ""
         table.add_row(str(head["number"]), head["source"], _answer(head), f"{head['received'][:19]}Z", f"{named}{head['reason']}")
