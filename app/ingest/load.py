@@ -143,11 +143,11 @@ class Loader:
         return facts_from_header(header, self._contexts[self._archive(header.source_ae_title).code])
 
     def _archive(self, title: str | None) -> Source:
-        """The archive that --source names, else that of the Source AE title, else the default source (design.md)."""
+        """The archive that --source names, else that of the Source AE title, else the default source (design.md). BadRequest without any."""
         sources = self._services.sources
         found = self._source or (sources.archive_of_ae_title(title) if title else None) or sources.default_archive
         if found is None:
-            raise SettingsError("The settings name no default_source; say --source CODE")
+            raise BadRequest("its archive is not known, and the settings name no default_source; say --source CODE")
         return found
 
     def _flush_instances(self) -> None:
