@@ -66,10 +66,13 @@ def partition(services):
     """The persons, each as the set of its records' identifiers."""
     persons = defaultdict(set)
     with services.store.snapshot(SYSTEM) as snapshot:
-        for _, body in snapshot.scan(RECORD, limit=100_000):
-            head = orjson.loads(body.partition(b"\n")[0])
+        for head in _records(snapshot):
             persons[head["person"]].add(frozenset(_identifiers(snapshot, head["id"])))
     return {frozenset(records) for records in persons.values()}
+
+
+def _records(snapshot):
+    return [orjson.loads(body.partition(b"\n")[0]) for _, body in snapshot.scan(RECORD, limit=100_000)]
 
 
 def _identifiers(snapshot, id):
@@ -77,21 +80,51 @@ def _identifiers(snapshot, id):
     return {f"{one['system']}|{one['value']}" for one in patient.get("identifier", [])}
 
 
-def studies(services):
-    """Each study's bytes, versions and times left out, every Patient id replaced by that patient's identifiers."""
+def _names(snapshot):
+    """A name of each record and each person that does not depend on its id."""
+    names, persons = {}, defaultdict(list)
+    for head in _records(snapshot):
+        names[head["id"]] = hashlib.sha256("|".join(sorted(_identifiers(snapshot, head["id"]))).encode()).hexdigest()
+        persons[head["person"]].append(names[head["id"]])
+    return names | {id: hashlib.sha256("|".join(sorted(members)).encode()).hexdigest() for id, members in persons.items()}
+
+
+def _renamed(body, names):
+    """The bytes with versions, times and meta.source left out, every Patient id replaced by that patient's name."""
+    body = re.sub(rb'"versionId":"\d+","lastUpdated":"[^"]+",?', b"", body)
+    body = re.sub(rb',?"source":"[^"]+"', b"", body)
+    return re.sub(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda m: names.get(m[0].decode(), m[0].decode()).encode(), body)
+
+
+def _current(services, type):
+    """The bytes of every resource of a type that is not deleted, renamed, by id."""
     found = {}
     with services.store.snapshot(SYSTEM) as snapshot:
-        names = {}
-        for _, body in snapshot.scan(RECORD, limit=100_000):
-            head = orjson.loads(body.partition(b"\n")[0])
-            names[head["id"]] = hashlib.sha256("|".join(sorted(_identifiers(snapshot, head["id"]))).encode()).hexdigest()
-        for stored in snapshot.history("ImagingStudy", limit=100_000):
-            current = snapshot.resource("ImagingStudy", stored.id)
+        names = _names(snapshot)
+        for stored in snapshot.history(type, limit=100_000):
+            current = snapshot.resource(type, stored.id)
             if not current.deleted:
-                body = re.sub(rb'"versionId":"\d+","lastUpdated":"[^"]+"', b"", current.body)
-                body = re.sub(rb"Patient/([0-9a-f-]{36})", lambda m: b"Patient/" + names[m[1].decode()].encode(), body)
-                found[stored.id] = body
+                found[stored.id] = _renamed(current.body, names)
     return found
+
+
+def studies(services):
+    """Each study's bytes by its id, renamed."""
+    return _current(services, "ImagingStudy")
+
+
+def patients(services):
+    """All patients, renamed and their links put in order: the trusts' records, and the persons that have records."""
+    found = [orjson.loads(body) for body in _current(services, "Patient").values()]
+    for patient in found:
+        patient.get("link", []).sort(key=orjson.dumps)
+    return sorted(orjson.dumps(patient) for patient in found if patient["active"] or "managingOrganization" in patient)
+
+
+def versions(services):
+    """How many versions there are of each resource."""
+    with services.store.snapshot(SYSTEM) as snapshot:
+        return {(one.type, one.id): one.version for one in reversed(snapshot.history(limit=1_000_000))}
 
 
 def fresh(path: Path):
