@@ -9,9 +9,11 @@ change and never hold a submitted value.
     |- BadRequest                 400 structure        AE 207
     |  |- InvalidValue            400 value            AE 102
     |  |- NotSupported            400 not-supported
+    |  |- ParameterMissing        400 required
     |  |- TooCostly               400 too-costly
     |  `- PageForged              400 invalid
     |- LoginRequired              401 login
+    |- Forbidden                  403 forbidden
     |- NotFound                   404 not-found        AE 204
     |  `- UnknownType             404 not-supported
     |- Gone                       410 deleted
@@ -20,6 +22,7 @@ change and never hold a submitted value.
     |- NotAcceptable              406 not-supported
     |- PreconditionFailed         412 conflict
     |- Unprocessable              422 invariant        AE 102
+    |  |- InvalidContent          422, several issues
     |  |- RequiredMissing         422 required         AE 101
     |  |- UnknownKey              422 not-found        AE 204
     |  |- DuplicateKey            422 duplicate        AE 205
@@ -37,6 +40,8 @@ change and never hold a submitted value.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class WealdError(Exception):
@@ -70,6 +75,10 @@ class NotSupported(BadRequest):
     issue_code = "not-supported"
 
 
+class ParameterMissing(BadRequest):
+    issue_code = "required"
+
+
 class TooCostly(BadRequest):
     issue_code = "too-costly"
 
@@ -80,6 +89,10 @@ class PageForged(BadRequest):
 
 class LoginRequired(WealdError):
     status, issue_code = 401, "login"
+
+
+class Forbidden(WealdError):
+    status, issue_code = 403, "forbidden"
 
 
 class NotFound(WealdError):
@@ -112,6 +125,14 @@ class PreconditionFailed(WealdError):
 
 class Unprocessable(WealdError):
     status, issue_code, hl7_code = 422, "invariant", "102"
+
+
+class InvalidContent(Unprocessable):
+    """A resource that breaks rules; ``issues`` are all of them: FHIR issue code, FHIRPath, sentence."""
+
+    def __init__(self, issues: Sequence[tuple[str, str, str]]) -> None:
+        super().__init__("The resource is not well-formed.")
+        self.issues = tuple(issues)
 
 
 class RequiredMissing(Unprocessable):

@@ -152,20 +152,31 @@ def is_thin(d: Demographics) -> bool:
     return not (d.nhs_number or d.phones or d.postcodes)
 
 
-def rank(blocks: Mapping[int, Block], population: int, thin: bool, *, cap: int = BLOCK_CAP) -> list[int]:
-    """Record numbers to fetch, best first: those with the greatest sum of log2(population / block size), 64 or 128.
+def shares(blocks: Mapping[int, Block], population: int, *, cap: int = BLOCK_CAP) -> dict[int, float]:
+    """By record number, how much it shares with the record whose blocks these are: the sum of log2(population / block size).
 
-    ``blocks`` are the blocks of the record's own keys; those over ``cap`` are ignored; ties go to the smaller number.
+    Blocks over ``cap`` are ignored.
     """
-    scores: dict[int, float] = {}
+    found: dict[int, float] = {}
     for key in sorted(blocks):
         block = blocks[key]
         if 0 < block.size <= cap:
             gain = log2(max(population / block.size, 1.0))
             for member in block.members:
-                scores[member] = scores.get(member, 0.0) + gain
+                found[member] = found.get(member, 0.0) + gain
+    return found
+
+
+def in_order(shared: Mapping[int, float], thin: bool) -> tuple[list[int], list[int]]:
+    """The record numbers to fetch, the 64 (thin: 128) that share most, best first, ties to the smaller number; and the others."""
     kept = CANDIDATES_KEPT_THIN if thin else CANDIDATES_KEPT
-    return sorted(scores, key=lambda number: (-scores[number], number))[:kept]
+    ordered = sorted(shared, key=lambda number: (-shared[number], number))
+    return ordered[:kept], ordered[kept:]
+
+
+def rank(blocks: Mapping[int, Block], population: int, thin: bool, *, cap: int = BLOCK_CAP) -> list[int]:
+    """Record numbers to fetch, best first, of the blocks of a record's own keys."""
+    return in_order(shares(blocks, population, cap=cap), thin)[0]
 
 
 def is_under_blocked(blocks: Mapping[int, Block], *, cap: int = BLOCK_CAP) -> bool:

@@ -10,11 +10,13 @@ from app.ingest.work import Work
 from mappers.context import NHS_NUMBER
 from mappers.facts import PatientFacts, Stamp
 from mappers.patient import PatientState
+from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
 from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
 from matching.normalise import normalise
 from matching.scoring import Scored
 
+MOTHERS_MAIDEN_NAME = f"{HL7}/patient-mothersMaidenName"
 UNUSABLE_SYSTEM = "/study-patient"
 """How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
 
@@ -82,6 +84,43 @@ def record_facts(states: Sequence[PatientState]) -> RecordFacts:
         usable_identifier=any(not one.fact.system.endswith(UNUSABLE_SYSTEM) for one in held),
         first_seen=min(state.first_event_time for state in states)[:10],
     )
+
+
+def nhs_status_of(identifier: Mapping[str, Any]) -> str | None:
+    """The verification status that an NHS number's Identifier carries, None where it has none (UK Core)."""
+    extensions = [one for one in identifier.get("extension", ()) if one.get("url") == VERIFICATION_STATUS]
+    codes = [coding.get("code") for one in extensions for coding in one.get("valueCodeableConcept", {}).get("coding", ())]
+    return next((code for code in codes if code), None)
+
+
+def facts_from_patient(patient: Mapping[str, Any]) -> RecordFacts:
+    """The facts of a FHIR Patient, as a caller that looks for a person gives it (fhir.md 3, $match)."""
+    names = sorted(patient.get("name", ()), key=lambda name: name.get("use") in ("old", "maiden"))
+    identifiers = [one for one in patient.get("identifier", ()) if one.get("value") and one.get("use") not in ("temp", "old")]
+    numbers = [one for one in identifiers if one.get("system") == NHS_NUMBER]
+    telecoms = [(one.get("system"), one.get("value", "")) for one in patient.get("telecom", ())]
+    extensions = {one.get("url"): one for one in patient.get("extension", ())}
+    return RecordFacts(
+        names=_distinct(raw_name(name) for name in names),
+        birth_date=patient.get("birthDate", ""),
+        sex=patient.get("gender", ""),
+        addresses=_distinct(raw_address(one) for one in patient.get("address", ())),
+        phones=_distinct(value for system, value in telecoms if system in ("phone", "sms")),
+        emails=_distinct(value for system, value in telecoms if system == "email"),
+        identifiers=_distinct(RawIdentifier(one.get("system", ""), one["value"]) for one in identifiers if one not in numbers),
+        nhs_number=numbers[0]["value"] if numbers else "",
+        nhs_status=nhs_status_of(numbers[0]) if numbers else None,
+        guardian=extensions.get(MOTHERS_MAIDEN_NAME, {}).get("valueString", ""),
+        birth_order=str(patient.get("multipleBirthInteger", "")),
+        usable_identifier=bool(identifiers),
+    )
+
+
+def is_enough(facts: RecordFacts) -> bool:
+    """Whether a person may be looked for by these facts: an identifier, or a name with a birth date, postcode or telecom."""
+    named = any(name.family or name.given for name in facts.names)
+    beside = facts.birth_date or facts.phones or facts.emails or any(address.postcode for address in facts.addresses)
+    return bool(facts.identifiers or facts.nhs_number or (named and beside))
 
 
 def demographics_of(work: Work, record: Record) -> Demographics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.errors import UnknownKey
+from app.errors import NotFound
 from app.ingest.edges import Edge, open_edges
 from app.ingest.evidence import record_facts
 from app.ingest.records import Record, get_record, get_records, identifier_keys, record_from_body
@@ -13,7 +13,7 @@ from app.ingest.stewardship import find_record
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import RECORD, Snapshot
-from matching.blocking import blocking_keys, family_of
+from matching.blocking import BLOCK_CAP, blocking_keys, family_of, is_thin, rank
 from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
 from matching.normalise import normalise
 from matching.scoring import Scored
@@ -23,13 +23,19 @@ PAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why two records are or are not one person: the score now, the edges in force, what both could be found by."""
+    """Why two records are or are not one person: the score now, the edges in force, what both could be found by.
+
+    ``shared`` are the families of the blocking keys that both have, ``over_cap`` those of them whose block is too large to be
+    looked at, ``rank`` the place of the second record among the candidates of the first (from 1), None where it is none of them.
+    """
 
     a: Record
     b: Record
     scored: Scored
     edges: tuple[Edge, ...]
     shared: tuple[str, ...]
+    over_cap: tuple[str, ...] = ()
+    rank: int | None = None
 
     @property
     def together(self) -> bool:
@@ -48,16 +54,21 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
             states = [record.state, *(merged[id].state for id in record.merged if id in merged)]
             demographics.append(normalise(record_facts(states), learned=services.learned, admit_test_numbers=admit))
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
-    shared = set(blocking_keys(demographics[0])) & set(blocking_keys(demographics[1]))
+        blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
+    ranked = [number for number in rank(blocks, services.scorer.model.population, is_thin(demographics[0])) if number != a.number]
+    shared = blocks.keys() & set(blocking_keys(demographics[1]))
+    over = {key for key in shared if blocks[key].size > BLOCK_CAP}
     not_same = any(edge.kind == "not-same" for edge in edges)
     scored = services.scorer.score(*demographics, not_same=not_same)
-    return Explanation(a, b, scored, edges, tuple(sorted({family_of(key) for key in shared})))
+    families = tuple(sorted({family_of(key) for key in shared}))
+    place = ranked.index(b.number) + 1 if b.number in ranked else None
+    return Explanation(a, b, scored, edges, families, tuple(sorted({family_of(key) for key in over})), place)
 
 
 def _existing(snapshot: Snapshot, id: str) -> Record:
     record = get_record(snapshot, id)
-    if record is None:
-        raise UnknownKey("There is no record of that id.")
+    if record is None or not snapshot.principal.sees(record.organisation):
+        raise NotFound("There is no record of that id.")
     return record
 
 

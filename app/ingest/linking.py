@@ -21,7 +21,7 @@ from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import PERSON, Snapshot
 from matching import linking as matcher
-from matching.blocking import BLOCK_CAP, blocking_keys, is_thin, is_under_blocked, rank
+from matching.blocking import BLOCK_CAP, blocking_keys, in_order, is_thin, is_under_blocked, shares
 from matching.clustering import Component, Partition, derive
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
@@ -51,12 +51,26 @@ def update(work: Work, records: Sequence[Record]) -> None:
         _regroup(work, touched)
 
 
-def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -> tuple[dict[int, tuple[str, Candidate]], bool]:
-    """The candidates that share blocking keys, best 64 (thin: 128), by number; and whether no block was within the cap."""
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates found, by number: (record id, Candidate). ``shared`` is how much each shares, ``left_out`` how much the best one not fetched.
+
+    ``under_blocked`` where no block was small enough to be looked at.
+    """
+
+    found: dict[int, tuple[str, Candidate]]
+    shared: Mapping[int, float]
+    left_out: float
+    under_blocked: bool
+
+
+def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -> Candidates:
+    """The candidates that share blocking keys, best 64 (thin: 128)."""
     blocks = tx.candidates(blocking_keys(demographics), BLOCK_CAP)
-    numbers = rank(blocks, population, is_thin(demographics))
+    shared = shares(blocks, population)
+    numbers, others = in_order(shared, is_thin(demographics))
     found = {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
-    return found, is_under_blocked(blocks)
+    return Candidates(found, shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks))
 
 
 def _match(work: Work, record: Record) -> bool:
@@ -69,7 +83,8 @@ def _match(work: Work, record: Record) -> bool:
     if work.tx.demographics([record.number]).get(record.number) == packed:
         return False
     work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
-    found, record.pending = find_candidates(work.tx, demographics, work.services.scorer.model.population)
+    near = find_candidates(work.tx, demographics, work.services.scorer.model.population)
+    found, record.pending = near.found, near.under_blocked
     found.pop(record.number, None)
     ids = {candidate.key: id for id, candidate in found.values()}
     ids[record.first_key] = record.id

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.errors import WealdError
+from app.errors import InvalidContent, WealdError
 
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -29,15 +29,20 @@ def outcome(*issues: dict[str, Any]) -> bytes:
 
 def refusal(error: WealdError, request_id: str, canonical_base: str) -> bytes:
     """The OperationOutcome of a refusal: its code, its sentence, where, and the request's id."""
+    coding = [{"system": f"{canonical_base}/CodeSystem/refusal", "code": refusal_code(type(error))}]
+    if isinstance(error, InvalidContent):
+        return outcome(*(_fault(one, coding, request_id) for one in error.issues))
     found = issue("error", error.issue_code, error.text, diagnostics=f"Request {request_id}")
-    found["details"] = {
-        "coding": [{"system": f"{canonical_base}/CodeSystem/refusal", "code": refusal_code(type(error))}],
-        "text": error.text,
-    }
+    found["details"] = {"coding": coding, "text": error.text}
     if error.expression:
         inside = error.expression[0].isupper() and error.expression.replace("[", ".").count(".")
         found["expression"] = [error.expression if inside else f"http.{error.expression}"]
     return outcome(found)
+
+
+def _fault(one: tuple[str, str, str], coding: list[dict[str, str]], request_id: str) -> dict[str, Any]:
+    code, expression, text = one
+    return {"severity": "error", "code": code, "details": {"coding": coding, "text": text}, "diagnostics": f"Request {request_id}", "expression": [expression]}
 
 
 def fault(request_id: str) -> bytes:

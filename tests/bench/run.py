@@ -100,7 +100,7 @@ def bench_match(results, size, services, count):
         for number, packed in snapshot.demographics(numbers).items():
             _, record = unpacked_record(number, packed)
             began = time.perf_counter()
-            found, _ = find_candidates(snapshot, record.demographics, scorer.model.population)
+            found = find_candidates(snapshot, record.demographics, scorer.model.population).found
             decide(record, [candidate for _, candidate in found.values()], scorer)
             times.append(time.perf_counter() - began)
     rate = load.rate_of(times, sum(times))
