@@ -145,6 +145,7 @@ def _as_json(found: Explanation) -> dict[str, Any]:
         "records": [found.a.id, found.b.id], "together": found.together, "weight": scored.weight, "p": scored.p, "grade": scored.grade,
         "start": scored.start, "fields": [one._asdict() for one in scored.contributions], "rivals": [one._asdict() for one in scored.rivals],
         "bound": scored.bound, "caps": [one._asdict() for one in scored.caps], "vetoes": list(scored.vetoes), "shared_keys": list(found.shared),
+        "over_cap": list(found.over_cap), "rank": found.rank,
         "edges": [{"kind": edge.kind, "by": edge.agent, "cause": edge.cause, "grade": edge.grade, "weight": edge.weight} for edge in found.edges],
     }  # fmt: skip
 
@@ -168,6 +169,9 @@ def _print(found: Explanation) -> None:
         grade = "" if edge.weight is None else f", {edge.grade} at {edge.weight:+.2f},"
         click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause})")
     click.echo(f"blocking keys shared: {', '.join(found.shared) or 'none'}")
+    if found.over_cap:
+        click.echo(f"of these in blocks too large to look at: {', '.join(found.over_cap)}")
+    click.echo(f"place of the second among the candidates of the first: {found.rank or 'none'}")
     click.echo(f"They are {'one person' if found.together else 'not linked'} now.")
 
 
