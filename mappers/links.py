@@ -21,7 +21,7 @@ def _patient(id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision about links: ``action`` linked, unlinked, merged, unmerged, review, confirmed or rejected.
+    """One decision about links: ``action`` linked, unlinked, merged, split, undone, unmerged, review, confirmed or rejected.
 
     ``agent`` names who decided: the matcher with its model, a feed with its message, or a steward. ``edge`` is the id
     of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair. ``fields`` gives the
@@ -56,7 +56,8 @@ def linkage(id: str, base: str, *, golden: str | None, members: Sequence[str], f
     }
 
 
-def _evidence(decision: Decision, base: str) -> list[dict[str, Any]]:
+def evidence(decision: Decision, base: str) -> list[dict[str, Any]]:
+    """The extensions that show why: grade, weight, edge, and each field's level and weight."""
     extensions: list[dict[str, Any]] = []
     if decision.grade is not None:
         extensions.append({"url": MATCH_GRADE, "valueCode": decision.grade})
@@ -85,9 +86,9 @@ def provenance(id: str, base: str, decision: Decision, *, targets: Sequence[str]
         "id": id,
         "meta": {"tag": [{"system": f"{base}/CodeSystem/link-action", "code": decision.action}]},
     }
-    evidence = _evidence(decision, base)
-    if evidence:
-        resource["extension"] = evidence
+    extensions = evidence(decision, base)
+    if extensions:
+        resource["extension"] = extensions
     resource["target"] = [{"reference": target} for target in targets]
     if decision.occurred:
         resource["occurredDateTime"] = decision.occurred
@@ -120,9 +121,9 @@ def review_task(
             for record in records
         ],
     }
-    evidence = _evidence(decision, base)
-    if evidence:
-        resource["extension"] = evidence
+    extensions = evidence(decision, base)
+    if extensions:
+        resource["extension"] = extensions
     if outcome is not None:
         resource["output"] = [
             {"type": {"coding": [{"system": f"{base}/CodeSystem/review-input", "code": "outcome"}]}, "valueCode": outcome}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,20 @@ from werkzeug.routing import BaseConverter, MapAdapter
 
 from app.errors import LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
 from app.security.principals import ANYONE, principal_for
+from app.services import Services
 from app.web import health, outcomes
-from app.web.answers import SECURITY, TLS_ONLY, compress, fhir_response
-from app.web.door import Environ, Exchange, Services, base_url, request_id
+from app.web.answers import SECURITY, TLS_ONLY, compress, fhir_response, pretty
+from app.web.door import Environ, Exchange, base_url, request_id
 from app.web.history import history
 from app.web.metadata import metadata
 from app.web.negotiation import check_accept, check_form, pairs_from_query, prefers_lenient
+from app.web.operations.table import OPERATIONS, Operation
 from app.web.paging import Pages
 from app.web.read import read, vread
 from app.web.search import compartment, search
 
 MAX_FORM = 64 * 1024
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 VERSION = version("weald")
 
 Pairs = list[tuple[str, str]]
@@ -108,6 +112,17 @@ class FrontDoor:
         pairs = self._pairs()
         return compartment(self._exchange(pairs), self.pages, id_, type_, pairs)
 
+    def operate(self, operation: Operation, id_: str | None = None) -> Response:
+        """An operation, by its own method alone."""
+        method = request.environ["REQUEST_METHOD"]
+        if method != operation.method and (method, operation.method) != ("HEAD", "GET"):
+            raise MethodNotAllowed(valid_methods=[operation.method])
+        exchange = self._exchange()
+        response = operation.view(exchange, id_)
+        if "_pretty=true" in request.environ.get("QUERY_STRING", ""):
+            response.set_data(pretty(response.get_data()))
+        return response
+
     def whole_system(self) -> Response:
         """GET /fhir: a search across types, which is not offered."""
         raise NotSupported("A search names one type; /fhir/metadata lists the types served.")
@@ -155,7 +170,7 @@ class FrontDoor:
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return self.refused(NotAllowed("This URL does not take that method; Allow lists those it takes."), [("Allow", allowed)])
         if isinstance(error, RequestEntityTooLarge):
-            return self.refused(TooLarge(f"A form is at most {MAX_FORM} bytes."))
+            return self.refused(TooLarge(f"A body is at most {MAX_FORM} bytes."))
         return self.refused(NotFound("No such URL."))
 
     def failed(self, error: Exception) -> Response:
@@ -192,6 +207,8 @@ def create_app(services: Services) -> Flask:
     )
     for rule, view, methods in rules:
         app.add_url_rule(rule, view.__name__, view, methods=methods, provide_automatic_options=False)
+    for operation in OPERATIONS:
+        app.add_url_rule(operation.rule, f"{operation.type}${operation.name}", partial(door.operate, operation), methods=METHODS, provide_automatic_options=False)
     app.after_request(door.finish)
     app.register_error_handler(WealdError, door.refused)
     app.register_error_handler(HTTPException, door.http_refused)

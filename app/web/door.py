@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from app.principal import Principal
-from app.search.reach import Reach
 from app.security.principals import Mode
-from app.store.contract import Snapshot, Store
+from app.services import Services
 
 REQUEST_ID = "weald.request_id"
 """Key of the WSGI environment under which a request's id is kept."""
@@ -38,31 +35,6 @@ class Site(Mode, Protocol):
 
     @property
     def proxy(self) -> Proxy: ...
-
-
-class Services(Protocol):
-    """The part of ``app.services.Services`` that the front door uses."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def settings(self) -> Site: ...
-
-    @property
-    def id_secret(self) -> bytes: ...
-
-    @property
-    def clock(self) -> Callable[[], datetime]: ...
-
-    def person_members(self, snapshot: Snapshot, patient_ids: Sequence[str], floor: str) -> Reach:
-        """The source patients of the persons that these patients, source or golden, belong to.
-
-        Each link used is graded ``floor`` (certain, probable, possible) or better. A named source patient
-        that exists is always among them, with ``via`` None. ``below_floor`` counts the records that the next
-        lower floor would add, of those that the snapshot's Principal may see.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from app.search.params import INCLUDES, PARAMETERS, REVERSE_INCLUDES, Parameter,
 from app.search.values import modifiers
 from app.web.answers import etag_matches, fhir_response
 from app.web.door import Exchange
+from app.web.operations.table import OPERATIONS
 
 RELEASED = "2024-11-01"
 SOFTWARE = "Weald"
@@ -28,7 +29,12 @@ def _parameter(type_: str, parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _resource(type_: str) -> dict[str, Any]:
+def _operations(type_: str, canonical_base: str) -> dict[str, Any]:
+    found = [{"name": one.name, "definition": one.definition(canonical_base)} for one in OPERATIONS if one.type == type_]
+    return {"operation": found} if found else {}
+
+
+def _resource(type_: str, canonical_base: str) -> dict[str, Any]:
     return {
         "type": type_,
         "interaction": [{"code": code} for code in _INTERACTIONS],
@@ -40,6 +46,7 @@ def _resource(type_: str) -> dict[str, Any]:
         "searchInclude": list(INCLUDES[type_]) or ["*"],
         "searchRevInclude": list(REVERSE_INCLUDES[type_]),
         "searchParam": [_parameter(type_, parameter) for parameter in PARAMETERS[type_].values()],
+        **_operations(type_, canonical_base),
     }
 
 
@@ -64,7 +71,7 @@ def capability_statement(base: str, canonical_base: str, version: str) -> dict[s
                 "mode": "server",
                 "documentation": "A search for a person's studies reaches every record linked to that person: -reach (person, record) and "
                 "-min-grade (certain, probable, possible) say how far.",
-                "resource": [_resource(type_) for type_ in PARAMETERS],
+                "resource": [_resource(type_, canonical_base) for type_ in PARAMETERS],
                 "interaction": [{"code": "history-system"}],
                 "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
             }

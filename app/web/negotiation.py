@@ -16,7 +16,8 @@ _JSON = frozenset({"application/fhir+json", "application/json", "text/json", "ap
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
 
 
-def _parameters(part: str) -> tuple[str, dict[str, str]]:
+def media_type(part: str) -> tuple[str, dict[str, str]]:
+    """A media type in lower case, and its parameters."""
     kind, *rest = (each.strip() for each in part.split(";"))
     pairs = (each.partition("=") for each in rest)
     return kind.lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
@@ -34,7 +35,7 @@ def accepts_json(accept: str) -> bool:
     """True where an Accept header takes FHIR JSON of R4: the most specific range that fits decides."""
     best = (-1, 0.0)
     for part in accept.split(","):
-        kind, parameters = _parameters(part)
+        kind, parameters = media_type(part)
         if kind in _JSON and parameters.get("fhirversion", "4.0").startswith("4.0"):
             specific = 0 if kind == "*/*" else 1 if kind == "application/*" else 2
             best = max(best, (specific, _quality(parameters)))
@@ -44,7 +45,7 @@ def accepts_json(accept: str) -> bool:
 def check_accept(environ: Environ, format_: str | None) -> None:
     """Raise NotAcceptable unless the request takes FHIR JSON; ``_format`` beats Accept."""
     if format_ is not None:
-        kind, parameters = _parameters(format_)
+        kind, parameters = media_type(format_)
         if kind.replace("fhir json", "fhir+json") not in _FORMATS or not parameters.get("fhirversion", "4.0").startswith("4.0"):
             raise NotAcceptable("_format is one of json, application/json, application/fhir+json.", expression="_format")
         return
@@ -66,7 +67,7 @@ def pairs_from_query(text: str) -> list[tuple[str, str]]:
 
 def check_form(environ: Environ) -> None:
     """Raise UnsupportedMedia unless the body is a form as a browser sends it, uncompressed, in UTF-8."""
-    kind, parameters = _parameters(environ.get("CONTENT_TYPE", ""))
+    kind, parameters = media_type(environ.get("CONTENT_TYPE", ""))
     if kind != FORM or parameters.get("charset", "utf-8").lower() != "utf-8":
         raise UnsupportedMedia(f"_search by POST takes a body of {FORM}.", expression="Content-Type")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":

@@ -16,8 +16,8 @@ from app.search.params import BY_REPLACEMENT
 from app.search.parse import Chain, Term
 from app.search.reach import Reached
 from app.search.values import RefersToPerson, any_of
+from app.services import Services
 from app.store.contract import Snapshot, StoredResource
-from app.web.door import Services
 
 MAX_CHAINED = 1000
 MAX_REPLACED = 100

@@ -1,0 +1,14 @@
+"""Patient/$link: two records are one person."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app.web.door import Exchange
+from app.web.operations.deciding import decide, given
+
+
+def link(exchange: Exchange, id: str | None) -> Response:  # noqa: ARG001  (of the type, not of an instance)
+    """POST Patient/$link with two record and a reason."""
+    asked = given(exchange, {"record": "named"})
+    return decide(exchange, asked, "link", *asked.names("record", 2, 2))
