@@ -1,0 +1,111 @@
+"""A server process that is killed while trusts stream their messages to it, and the trusts, which send again what was not answered."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from tests.flow.doors import END, START, answer_from_frame
+
+WINDOW = 6
+"""Messages that a trust has in flight."""
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """The MLLP process of ``weald serve``, on a port of its own, over a store that outlives it."""
+
+    def __init__(self, store, log):
+        self.port = free_port()
+        self._environment = {**os.environ, "WEALD_MODE": "sample", "WEALD_STORE": store, "WEALD_HTTP": "off", "WEALD_MLLP": f"127.0.0.1:{self.port}"}
+        self._log = log
+        self._process = None
+        self.starts = []
+
+    def start(self):
+        began = time.monotonic()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([sys.executable, "-c", "from app.serve import run_mllp; run_mllp(None)"], env=self._environment, stdout=log, stderr=log)
+        while True:
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < began + 60
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                break
+            time.sleep(0.01)
+        self.starts.append(time.monotonic() - began)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        self._process.terminate()
+        return self._process.wait(40)
+
+
+class Trust(threading.Thread):
+    """One feed: messages in order over one connection, pipelined; what was not acknowledged when the connection broke is sent again."""
+
+    def __init__(self, port, messages):
+        super().__init__(daemon=True)
+        self._port, self._messages = port, messages
+        self.answers = []
+        self.broken = 0
+        self.resent = 0
+
+    def run(self):
+        while len(self.answers) < len(self._messages):
+            sent = len(self.answers)
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=60) as connection:
+                sent = self._stream(connection)
+            if len(self.answers) < len(self._messages):
+                self.broken += 1
+                self.resent += sent - len(self.answers)
+                time.sleep(0.02)
+
+    def _stream(self, connection):
+        sent, read = len(self.answers), b""
+        try:
+            while len(self.answers) < len(self._messages):
+                ahead = self._messages[sent : len(self.answers) + WINDOW]
+                connection.sendall(b"".join(START + message + END for message in ahead))
+                sent += len(ahead)
+                data = connection.recv(65536)
+                if not data:
+                    break
+                *frames, read = (read + data).split(END)
+                self.answers += [answer_from_frame(frame.lstrip(START)) for frame in frames]
+        except OSError:
+            pass
+        return sent
+
+
+def stream_and_kill(server, feeds, *, kills, seed, meanwhile=lambda number: None):
+    """Stream all feeds while killing the server ``kills`` times; ``meanwhile`` is called before each start with the kill's number."""
+    chance = random.Random(seed)
+    trusts = [Trust(server.port, messages) for messages in feeds]
+    total = sum(map(len, feeds))
+    server.start()
+    for trust in trusts:
+        trust.start()
+    for number, threshold in enumerate(sorted(chance.sample(range(total * 9 // 10), kills))):
+        while sum(len(trust.answers) for trust in trusts) < threshold:
+            time.sleep(0.001)
+        time.sleep(chance.random() * 0.03)
+        server.kill()
+        meanwhile(number)
+        server.start()
+    for trust in trusts:
+        trust.join(120)
+        assert not trust.is_alive()
+    assert server.stop() == 0
+    return trusts
