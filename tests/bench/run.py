@@ -50,7 +50,7 @@ class Results:
         self.rows = []
 
     def add(self, name, size, value, unit, **more):
-        self.rows.append({"name": name, "records": size, "value": round(value, 3), "unit": unit, "target": TARGETS[name], **more})
+        self.rows.append({"name": name, "records": size, "value": round(value, 3), "unit": unit, "target": TARGETS[name], **{key: round(one, 3) for key, one in more.items()}})
         print(f"  {name} [{size:,}]: {value:,.1f} {unit}", {key: round(one, 2) for key, one in more.items()}, file=sys.stderr, flush=True)
 
     def rate(self, name, size, rate, **more):
