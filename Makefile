@@ -33,6 +33,9 @@ lint: $(DEV_STAMP)  ## style, types and the arrows between rooms
 
 unit: $(DEV_STAMP)  ## the tests, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=0
+	$(MAKE) --no-print-directory bench-quick
+
+bench-quick: $(DEV_STAMP)  ## the small form of the benchmarks, so that they stay in order; its figures mean nothing
 	$(BIN)/python tests/bench/run.py --quick --json var/bench-quick.json
 
 bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
