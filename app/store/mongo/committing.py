@@ -19,12 +19,12 @@ from typing import Any
 from bson import Int64
 from pymongo import MongoClient, ReturnDocument
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from app.errors import StoreUnavailable
 from app.principal import Principal
 from app.store.contract import Change
-from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, unavailable
+from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, too_costly, unavailable
 from app.store.mongo.flush import Flush
 from app.store.mongo.reader import Reader
 from app.store.mongo.schema import Collections
@@ -46,6 +46,15 @@ class Call:
     results: list[Any] = field(default_factory=list)
     error: BaseException | None = None
     done: bool = False
+
+
+class _CallFailed(Exception):
+    """A command of this call was refused by the server: the others run again without it."""
+
+    def __init__(self, call: Call, error: Exception) -> None:
+        super().__init__()
+        self.call = call
+        self.error = error
 
 
 class Committer:
@@ -70,6 +79,18 @@ class Committer:
             raise
 
     def _commit(self, calls: Sequence[Call]) -> None:
+        """Commit those whose commands the server takes; it ends the transaction at the first it does not take."""
+        left = list(calls)
+        while left:
+            try:
+                self._commit_all(left)
+            except _CallFailed as failed:
+                failed.call.error, failed.call.results = failed.error, []
+                left.remove(failed.call)
+            else:
+                return
+
+    def _commit_all(self, calls: Sequence[Call]) -> None:
         deadline, wait = time.monotonic() + self._timeout, _FIRST_WAIT
         while True:
             token = uuid.uuid4().hex
@@ -113,10 +134,12 @@ class Committer:
                 for change in call.changes:
                     self._writers.beat()
                     call.results.append(transaction.run(call.principal, change))
+        except ExecutionTimeout as error:
+            raise _CallFailed(call, too_costly()) from error
         except PyMongoError as error:
             if error.has_error_label(TRANSIENT) or unavailable(error):
                 raise
-            call.error = error
+            raise _CallFailed(call, error) from error
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
             call.error = error
 

@@ -14,12 +14,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import mongoengine
 from pymongo import MongoClient, ReadPreference
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
-from app.errors import SettingsError, StoreUnavailable
+from app.errors import SettingsError, StoreUnavailable, TooCostly
 from app.store.mongo.values import Raw
 
 DEFAULT_DATABASE: Final = "weald"
@@ -67,11 +75,18 @@ def unavailable(error: PyMongoError) -> StoreUnavailable | None:
     return None
 
 
+def too_costly() -> TooCostly:
+    """The refusal of a query that the server has stopped at its time limit."""
+    return TooCostly("the search takes too long; add criteria that narrow it")
+
+
 @contextmanager
 def reached() -> Iterator[None]:
-    """Turn the errors of an unreachable or unready server into StoreUnavailable."""
+    """Turn the errors of an unreachable or unready server into StoreUnavailable, and that of a query stopped into TooCostly."""
     try:
         yield
+    except ExecutionTimeout as error:
+        raise too_costly() from error
     except PyMongoError as error:
         cause = unavailable(error)
         if cause is None:

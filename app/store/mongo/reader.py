@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import ExecutionTimeout
 
-from app.errors import TooCostly
 from app.store.contract import Kind
 from app.store.mongo.blocks import Chunks, chunk_id, chunks_from
 from app.store.mongo.schema import Collections
@@ -49,8 +46,7 @@ class Reader:
 
     def aggregate(self, collection: Collection[Raw], pipeline: Sequence[Raw], hint: str | None = None) -> list[Raw]:
         options: dict[str, Any] = {"hint": hint} if hint else {}
-        with in_time():
-            return list(collection.aggregate(pipeline, session=self.session, maxTimeMS=self.time_limit, **options))
+        return list(collection.aggregate(pipeline, session=self.session, maxTimeMS=self.time_limit, **options))
 
     def count(self, collection: Collection[Raw], condition: Raw, hint: str | None = None) -> int:
         found = self.aggregate(collection, [{"$match": condition}, {"$count": "n"}], hint)
@@ -63,12 +59,3 @@ class Reader:
         """The first chunks of each key that has a block; one round trip."""
         ids = [chunk_id(key, chunk) for key in keys for chunk in range(chunks)]
         return chunks_from(list(self.many(self.collections.block, ids).values()))
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    """TooCostly where the server has stopped a query at its time limit."""
-    try:
-        yield
-    except ExecutionTimeout as error:
-        raise TooCostly("the search takes too long; add criteria that narrow it") from error

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import AutoReconnect, ExecutionTimeout, OperationFailure
 
-from app.errors import BusinessRule, StoreUnavailable, TooLarge
+from app.errors import BusinessRule, StoreUnavailable, TooCostly, TooLarge
 from app.principal import SYSTEM
 from app.search.criteria import Entries
 from app.store.contract import RECORD, Failed, Transaction
 from app.store.mongo import MongoStore
+from app.store.mongo.committing import Call
 from tests.contract.making import content
 
 
@@ -136,6 +137,25 @@ def test_of_callers_that_commit_together_each_gets_its_own_results(store: MongoS
     with store.snapshot(SYSTEM) as view:
         assert view.count(RECORD) == 8
         assert view.get(RECORD, "refused") is view.get(RECORD, "broken") is None
+
+
+@pytest.mark.parametrize(("raised", "told"), [(OperationFailure("bad", 2), OperationFailure), (ExecutionTimeout("slow", 50), TooCostly)])
+def test_a_command_the_server_refuses_fails_its_own_caller_only(store: MongoStore, raised, told) -> None:
+    def refused(tx: Transaction) -> None:
+        tx.next_number("n")
+        raise raised
+
+    calls = [Call(SYSTEM, [counting]), Call(SYSTEM, [counting, refused]), Call(SYSTEM, [counting])]
+    store._committer.commit(calls)
+    assert [call.results for call in calls] == [[1], [], [2]]
+    assert isinstance(calls[1].error, told)
+    assert calls[0].error is calls[2].error is None
+    assert seen(store)[1] == 2
+
+
+def test_a_query_stopped_at_its_time_limit_is_too_costly(store: MongoStore) -> None:
+    with pytest.raises(TooCostly), store.snapshot(SYSTEM):
+        raise ExecutionTimeout("slow", 50)
 
 
 def test_a_commit_that_is_interrupted_is_acknowledged_to_nobody(store: MongoStore, monkeypatch) -> None:
