@@ -11,13 +11,6 @@ from tests.contract import mongo_server
 from tests.flow.killing import Server, stream_and_kill
 from tests.properties.arrival import deliver, fresh, partition, patients, sample_services, small_region, studies
 
-KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory):
-    return small_region(tmp_path_factory.mktemp("region"), people=30, studies=24)
-
 
 def arrivals(files):
     return [("dicom", *file) for file in files]
@@ -27,14 +20,13 @@ def told(services):
     return partition(services), patients(services), studies(services)
 
 
-@pytest.fixture(scope="module")
-def unkilled(region, tmp_path_factory):
+def unkilled(folder, feeds, files):
     """The region after a run in which nothing was killed."""
-    feeds, files = region
-    services = fresh(tmp_path_factory.mktemp("unkilled"))
-    deliver(services, arrivals(files) + [("adt", message) for messages in feeds.values() for message in messages], group=64)
-    yield told(services)
+    services = fresh(folder)
+    deliver(services, arrivals(files) + [("adt", message) for messages in feeds.values() for message in messages], group=256)
+    found = told(services)
     services.store.close()
+    return found
 
 
 def with_images(store, files):
@@ -67,50 +59,41 @@ def check_that_kills_hurt(trusts, kills):
     assert sum(trust.resent for trust in trusts) >= kills
 
 
-def test_the_embedded_engine_survives_twenty_kills(region, unkilled, tmp_path):
+def survives(tmp_path, store, region, *, kills, seed, meanwhile=lambda number: None):
     feeds, files = region
-    store = f"sqlite:///{tmp_path / 'weald.db'}"
+    expected = unkilled(tmp_path / "unkilled", feeds, files)
     with_images(store, files)
-    server = Server(store, tmp_path / "log")
-    trusts = stream_and_kill(server, list(feeds.values()), kills=KILLS, seed=1)
-    check_that_kills_hurt(trusts, KILLS)
-    check(store, feeds, trusts, unkilled)
+    trusts = stream_and_kill(Server(store, tmp_path / "log"), list(feeds.values()), kills=kills, seed=seed, meanwhile=meanwhile)
+    check_that_kills_hurt(trusts, kills)
+    check(store, feeds, trusts, expected)
 
 
-def test_the_engine_past_one_machine_survives_twenty_kills_and_one_of_its_server(region, unkilled, tmp_path):
-    feeds, files = region
-    database = mongo_server.Server(tmp_path)
-    database.start()
-    store = f"{database.uri}/weald"
-    with_images(store, files)
-    server = Server(store, tmp_path / "log")
+@pytest.fixture
+def database(tmp_path):
+    server = mongo_server.Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()
 
+
+def test_the_embedded_engine_survives_twenty_kills(tmp_path):
+    region = small_region(tmp_path / "region", people=30, studies=24)
+    survives(tmp_path, f"sqlite:///{tmp_path / 'weald.db'}", region, kills=20, seed=1)
+
+
+def test_the_engine_past_one_machine_survives_twenty_kills_and_one_of_its_server(tmp_path, database):
     def meanwhile(number):
-        if number == KILLS // 2:
+        if number == 10:
             database.kill()
             database.start()
 
-    trusts = stream_and_kill(server, list(feeds.values()), kills=KILLS, seed=2, meanwhile=meanwhile)
-    check_that_kills_hurt(trusts, KILLS)
-    check(store, feeds, trusts, unkilled)
-    database.kill()
+    region = small_region(tmp_path / "region", people=14, studies=10)
+    survives(tmp_path, f"{database.uri}/weald", region, kills=20, seed=2, meanwhile=meanwhile)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("engine", ["sqlite", "mongo"])
-def test_two_hundred_kills_of_a_larger_region_on_each_engine(tmp_path, engine):
-    feeds, files = small_region(tmp_path / "region", people=300, studies=200, seed=7)
-    calm = fresh(tmp_path / "calm")
-    deliver(calm, arrivals(files) + [("adt", message) for messages in feeds.values() for message in messages], group=256)
-    unkilled = told(calm)
-    calm.store.close()
-    database = mongo_server.Server(tmp_path)
-    if engine == "mongo":
-        database.start()
-    store = f"sqlite:///{tmp_path / 'weald.db'}" if engine == "sqlite" else f"{database.uri}/weald"
-    with_images(store, files)
-    trusts = stream_and_kill(Server(store, tmp_path / "log"), list(feeds.values()), kills=200, seed=3)
-    check_that_kills_hurt(trusts, 200)
-    check(store, feeds, trusts, unkilled)
-    database.kill()
+def test_two_hundred_kills_of_a_larger_region_on_each_engine(tmp_path, database, engine):
+    region = small_region(tmp_path / "region", people=300, studies=200, seed=7)
+    survives(tmp_path, f"sqlite:///{tmp_path / 'weald.db'}" if engine == "sqlite" else f"{database.uri}/weald", region, kills=200, seed=3)
