@@ -12,7 +12,8 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from app.settings import Settings, load_settings
+from app.errors import SettingsError
+from app.settings import Listener, Settings, load_settings
 
 STOP_SECONDS = 35.0
 """Longer than the 30 s that HTTP requests get to finish (security.md 7, Drain)."""
@@ -63,6 +64,17 @@ def run_mllp(config: Path | None) -> None:
     serve_mllp(settings, partial(receive_group, services, principal=SYSTEM), failed=partial(receive_failed, services, principal=SYSTEM))
 
 
+def check_free(name: str, listener: Listener) -> None:
+    """Raise SettingsError where the address of a listener is taken or is none of this host's."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(f"listeners.{name} is '{listener}', which cannot be had ({error.strerror}); give another, or stop what listens there") from None
+
+
 def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[], bool] = lambda: True) -> bool:
     """True once something listens at ``address``; False where nothing does within ``seconds`` or nobody is left to."""
     end = time.monotonic() + seconds
@@ -78,8 +90,11 @@ def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[]
 def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], when_ready: Callable[[], None]) -> int:
     """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code.
 
-    ``prepare`` is done while they start, ``when_ready`` once all of them listen.
+    ``prepare`` is done while they start, ``when_ready`` once all of them listen. SettingsError where an address cannot be had.
     """
+    named = [(name, one) for name, one in (("http", settings.listeners.http), ("mllp", settings.listeners.mllp)) if one]
+    for name, listener in named:
+        check_free(name, listener)
     spawn = multiprocessing.get_context("spawn")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,8 +107,7 @@ def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], 
     for child in children:
         child.start()
     prepare()
-    listeners = [(one.host, one.port) for one in (settings.listeners.http, settings.listeners.mllp) if one]
-    ready = all(wait_until_open(address, 30, lambda: all(child.is_alive() for child in children)) for address in listeners)
+    ready = all(wait_until_open((one.host, one.port), 30, lambda: all(child.is_alive() for child in children)) for _, one in named)
     if ready:
         threading.Thread(target=when_ready, name="when-ready", daemon=True).start()
     while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
