@@ -80,8 +80,8 @@ def _decided(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _act(config: Path | None, who: str, why: str, action: str, *arguments: Any) -> None:
-    stewardship.act(_services(config), SYSTEM, who, why, action, *arguments)
-    click.echo("Done.")
+    decided = stewardship.act(_services(config), SYSTEM, who, why, action, *arguments)
+    click.echo(f"Done. The persons are {', '.join(decided.persons)}.\nTo take it back: weald review undo {decided.provenance} --why ...")
 
 
 def _pair_command(name: str, help: str) -> None:
@@ -96,8 +96,17 @@ def _pair_command(name: str, help: str) -> None:
 
 _pair_command("link", "State that two records (Patient id, or system|value) are one person.")
 _pair_command("unlink", "State that two records are not one person.")
-_pair_command("undo", "Take back what stewards said of two records.")
 _pair_command("merge", "Join two persons (golden Patient ids).")
+
+
+@review.command()
+@click.argument("decision")
+@click.argument("other", required=False)
+@_decided
+@click.pass_obj
+def undo(config: Path | None, decision: str, other: str | None, who: str, why: str) -> None:
+    """Take back a steward's DECISION (its Provenance id); of two records, the last decision about them."""
+    _act(config, who, why, "undo", decision, *((other,) if other else ()))
 
 
 @review.command()
