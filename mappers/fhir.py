@@ -273,6 +273,7 @@ def _extended_value(location: Sequence[str | int]) -> bool:
 _INVALID = ("is not valid here", "structure")
 _MEANINGS = {
     "missing": ("is required", "required"),
+    "model_field_validation.missing": ("is required", "required"),
     "extra_forbidden": ("is no element of the type", "structure"),
 }
 

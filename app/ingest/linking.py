@@ -67,10 +67,10 @@ class Candidates:
 def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -> Candidates:
     """The candidates that share blocking keys, best 64 (thin: 128)."""
     blocks = tx.candidates(blocking_keys(demographics), BLOCK_CAP)
-    shared = shares(blocks, population)
+    shared = shares(blocks, population, cap=BLOCK_CAP)
     numbers, others = in_order(shared, is_thin(demographics))
     found = {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
-    return Candidates(found, shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks))
+    return Candidates(found, shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks, cap=BLOCK_CAP))
 
 
 def _match(work: Work, record: Record) -> bool:

@@ -19,7 +19,7 @@ def test_writes_are_405_with_allow_and_an_outcome(client, method):
     assert response.json["issue"][0]["details"]["coding"] == [{"system": "https://weald.example/fhir/CodeSystem/refusal", "code": "not-allowed"}]
 
 
-@pytest.mark.parametrize(("method", "path"), [("post", "/fhir/Patient"), ("post", "/fhir"), ("put", "/fhir/Patient"), ("get", "/fhir/Patient/_search/x/y"), ("post", "/fhir/Patient/$match")])
+@pytest.mark.parametrize(("method", "path"), [("post", "/fhir/Patient"), ("post", "/fhir"), ("put", "/fhir/Patient"), ("get", "/fhir/Patient/_search/x/y"), ("post", "/fhir/Patient/$everything")])
 def test_other_interactions_are_refused(client, method, path):
     response = getattr(client, method)(path)
     assert response.status_code in (404, 405)
