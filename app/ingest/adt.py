@@ -77,7 +77,8 @@ def receive_failed(services: Services, raw: bytes, error: Exception, *, principa
 
     None where not even that can be kept.
     """
-    one = read(services, raw)
+    head = er7.head(raw)
+    one = Received(raw, head, services.sources.feed(head.sending_application, head.sending_facility))
     answer = Answer("AE", WealdError(f"Weald failed on this message ({type(error).__name__}); it is kept as a dead letter."))
     try:
         services.store.apply(principal, [_dead_letter(services, one, answer)])

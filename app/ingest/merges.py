@@ -100,18 +100,17 @@ def _invert(work: Work, survivor: Record, loser: Record, stamp: Stamp) -> bool:
 
 def _restore(work: Work, record: Record, stamp: Stamp) -> None:
     """Take a record out of its merge: it answers for itself again."""
-    parent = work.record(record.replaced_by) if record.replaced_by else None
-    if parent is not None:
-        parent.merged = [id for id in parent.merged if id != record.id]
-        work.moved.add(parent.id)
-        work.change(parent)
+    parent = work.survivor(record)
+    parent.merged = [id for id in parent.merged if id != record.id]
+    work.moved.add(parent.id)
+    work.change(parent)
     for edge in edges_of(work, record.id):
         if edge.kind == "replaced-by" and edge.a == record.id:
             close_edge(work, edge, stamp.event_time)
     record.replaced_by, record.replaced, record.active = None, None, True
     work.moved.add(record.id)
     work.change(record)
-    work.event("unmerged", record=record.id, survivor=parent.id if parent else None)
+    work.event("unmerged", record=record.id, survivor=parent.id)
 
 
 def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:

@@ -39,9 +39,8 @@ def _with_survivors(work: Work) -> list[Record]:
     found = {record.id: record for record in work.dirty.values() if record.id in work.shown or record.id in work.moved}
     for record in list(found.values()):
         if record.replaced_by is not None:
-            survivor = work.record(record.replaced_by)
-            if survivor is not None:
-                found[survivor.id] = survivor
+            survivor = work.survivor(record)
+            found[survivor.id] = survivor
     return sorted(found.values(), key=lambda record: record.number)
 
 

@@ -78,13 +78,8 @@ def _named_by_number(work: Work, source: Source, keys: Sequence[str]) -> Named:
 
 def answering_at(work: Work, record: Record, event_time: str) -> Record:
     """The record that answers for ``record`` at that time: its survivor for events after its merge, itself for earlier ones."""
-    seen = {record.id}
-    while record.replaced_by is not None and record.replaced is not None and event_time >= record.replaced and record.replaced_by not in seen:
-        seen.add(record.replaced_by)
-        following = work.record(record.replaced_by)
-        if following is None:
-            break
-        record = following
+    while record.replaced is not None and event_time >= record.replaced:
+        record = work.survivor(record)
     return record
 
 
@@ -103,6 +98,4 @@ def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_tim
 
 def enrol(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Record:
     """A new record of the facts. RequiredMissing where they hold no identifier in force."""
-    if not [one for one in facts.identifiers if not one.ended]:
-        raise RequiredMissing("The message names no patient identifier.", location="PID^1^3")
     return work.create(source.organisation, first_key(facts.identifiers, source), event_time)

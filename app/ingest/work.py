@@ -85,15 +85,16 @@ class Work:
         found.update({record.id: record for record in self.dirty.values()})
         return sorted((record for record in found.values() if record.person == person), key=lambda record: record.first_key)
 
+    def survivor(self, record: Record) -> Record:
+        """The record that replaced this one."""
+        found = self.record(record.replaced_by or "")
+        assert found is not None  # noqa: S101  (records are never removed)
+        return found
+
     def root(self, record: Record) -> Record:
-        """The record that answers for this one after its trust's merges."""
-        seen = {record.id}
-        while record.replaced_by is not None and record.replaced_by not in seen:
-            seen.add(record.replaced_by)
-            following = self.record(record.replaced_by)
-            if following is None:
-                break
-            record = following
+        """The record that answers for this one after its trust's merges; these never make a circle."""
+        while record.replaced_by is not None:
+            record = self.survivor(record)
         return record
 
     def change(self, record: Record) -> Record:

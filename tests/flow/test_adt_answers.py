@@ -135,12 +135,13 @@ def test_one_bad_message_among_many_pipelined_spoils_no_other(weald):
     assert len(weald.dead_letters()) == 2
 
 
-def test_a_fault_of_wealds_own_is_answered_kept_and_stops_nobody_elses_messages(weald, monkeypatch):
+@pytest.mark.parametrize("place", ["app.ingest.merges.merge", "app.ingest.adt.adt_event"])
+def test_a_fault_of_wealds_own_is_answered_kept_and_stops_nobody_elses_messages(weald, monkeypatch, place):
     def fault(*_):
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.ingest.merges.merge", fault)
+        patch.setattr(place, fault)
         message = adt("A40", pid(cx("B2")), "MRG|" + cx("B1"))
         answer = weald.send(message)
     assert (answer.code, answer.errors) == ("AE", ("207",))

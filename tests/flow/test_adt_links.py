@@ -2,6 +2,8 @@
 
 import pytest
 
+from app.ingest.stewardship import act
+from app.principal import SYSTEM
 from tests.flow.doors import NHS_NUMBER, mrn
 from tests.flow.images import image
 from tests.flow.messages import ALICE, ANNA, CHARLIE, NUMBERS, adt, cx, nhs, pid
@@ -147,3 +149,39 @@ def test_an_unlink_told_twice_changes_nothing_the_second_time(alices):
 def test_a_link_or_unlink_needs_exactly_two_patients(weald, trigger, pids):
     answer = weald.send(adt(trigger, *pids))
     assert (answer.code, answer.errors) == ("AE", ("100",))
+
+
+def test_a_link_of_an_earlier_time_than_the_unlink_that_is_known_has_no_effect(alices):
+    alices.accept(unlink("A1", "A2"), link("A1", "A2"))
+    assert not together(alices, "A1", "A2")
+
+
+def test_an_unlink_of_an_earlier_time_than_the_link_that_is_known_has_no_effect(alices):
+    alices.accept(link("A1", "A2"), unlink("A1", "A2", at="20250501090000"))
+    assert together(alices, "A1", "A2")
+
+
+def test_a_merge_of_an_earlier_time_than_the_unlink_that_is_known_is_not_done(alices):
+    alices.accept(unlink("A1", "A2"), adt("A40", pid(cx("A1")), "MRG|" + cx("A2"), at="20250601090000"))
+    assert alices.patient(mrn("A2"))["id"] != alices.patient(mrn("A1"))["id"]
+    assert len(alices.tasks("unlink-of-merged")) == 1
+
+
+def test_a_merge_after_the_unlink_ends_it(alices):
+    alices.accept(unlink("A1", "A2"), adt("A40", pid(cx("A1")), "MRG|" + cx("A2"), at="20250801090000"))
+    assert alices.patient(mrn("A2")) == alices.patient(mrn("A1"))
+
+
+def test_no_merge_overrides_a_steward(alices):
+    first, second = (alices.patient(mrn(number))["id"] for number in ("A1", "A2"))
+    act(alices.services, SYSTEM, "jo", "two people", "unlink", first, second)
+    alices.accept(adt("A40", pid(cx("A1")), "MRG|" + cx("A2"), at="20270801090000"))
+    assert {alices.patient(mrn(number))["id"] for number in ("A1", "A2")} == {first, second}
+    assert len(alices.tasks("merge-across-not-same")) == 1
+
+
+def test_two_people_under_one_verified_number_are_asked_about_and_never_linked(weald):
+    weald.accept(adt("A28", pid(cx("A1"), number=NUMBERS["alice"], who=ALICE), **OLD))
+    weald.accept(adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["alice"], who=CHARLIE), trust="RXC", **OLD))
+    assert not together(weald, "A1", "X1@RXC")
+    assert len(weald.tasks("confusion")) == 1
