@@ -38,7 +38,16 @@ class Server:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        command = [str(_PROGRAM), "--port", str(self.port), "--storage-path", str(self.data / "db"), "--sync-on-commit", "--log-level", "ERROR"]
+        command = [
+            str(_PROGRAM),
+            "--port",
+            str(self.port),
+            "--storage-path",
+            str(self.data / "db"),
+            "--sync-on-commit",
+            "--log-level",
+            "ERROR",
+        ]
         with (self.data / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.data)
         deadline = time.monotonic() + _START_SECONDS

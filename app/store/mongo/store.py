@@ -22,10 +22,10 @@ from app.store.mongo import dump
 from app.store.mongo.committing import Call, Committer
 from app.store.mongo.connection import READING, check_server, connect, disconnect, reached
 from app.store.mongo.reader import Reader
-from app.store.mongo.schema import Collections, open_collections
+from app.store.mongo.schema import SEARCH_TYPE, Collections, open_collections
 from app.store.mongo.searching import PURGED
 from app.store.mongo.snapshot import SEQUENCER, MongoSnapshot
-from app.store.mongo.values import Raw, instant, microseconds
+from app.store.mongo.values import OPEN, Raw, instant, microseconds
 
 T = TypeVar("T")
 
@@ -150,8 +150,8 @@ class MongoStore:
             for name, collection in self._collections.documents.items():
                 if number := collection.estimated_document_count():
                     counts[f"kind:{name}"] = number
-            live: list[Raw] = [{"$match": {"deleted": False}}, {"$group": {"_id": "$type", "n": {"$sum": 1}}}]
-            counts.update({f"type:{row['_id']}": row["n"] for row in self._collections.resource.aggregate(live)})
+            for type in self._collections.resource.distinct("type"):
+                counts[f"type:{type}"] = self._collections.search.count_documents({"type": type, "stop": OPEN}, hint=SEARCH_TYPE)
         return StoreFacts(self.engine, self._version, commit, counts)
 
     def check(self) -> None:

@@ -364,7 +364,6 @@ def _each_version(saved: Sequence[Saved]) -> list[StoredResource]:
     return list({each.resource.version: each.resource for each in saved}.values())
 
 
-
 def _passes(document: Raw, condition: Raw) -> bool:
     """True where a document passes a history condition."""
     for field, asked in condition.items():

@@ -36,7 +36,25 @@ from tests.contract.making import applied, content
 
 OPERATORS = {"$and", "$or", "$nor", "$not", "$in", "$ne", "$elemMatch", "$gte", "$gt", "$lte", "$lt", "$regex", "$options"}
 FIELDS = {"tokens", "references", "words", "dates", "key", "p", "low", "high"}
-HOSTILE = ("$ne", "$where", "{$gt: ''}", "a.b", ".*", "(a+)+$", "\x1f", "\x1e1", "\x1e", "a\x1fb", "^", "\\Q", "%", "é", "\U0010ffff", "\ud7ff", "x" * 500)
+HOSTILE = (
+    "$ne",
+    "$where",
+    "{$gt: ''}",
+    "a.b",
+    ".*",
+    "(a+)+$",
+    "\x1f",
+    "\x1e1",
+    "\x1e",
+    "a\x1fb",
+    "^",
+    "\\Q",
+    "%",
+    "é",
+    "\U0010ffff",
+    "\ud7ff",
+    "x" * 500,
+)
 
 text = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 param = st.sampled_from(("name", "identifier", "instance", "started"))
@@ -94,9 +112,9 @@ def test_entries_are_read_back_as_they_were_written(entries: Entries) -> None:
 
 
 def test_a_spread_value_is_read_back_too() -> None:
-    assert entries_of({"tokens": [], "words": [], "references": [], "dates": []}, [spread_term("ImagingStudy", "instance", "1.2", "urn:s")]) == {
-        "tokens": {("instance", "urn:s", "1.2")}
-    }
+    assert entries_of(
+        {"tokens": [], "words": [], "references": [], "dates": []}, [spread_term("ImagingStudy", "instance", "1.2", "urn:s")]
+    ) == {"tokens": {("instance", "urn:s", "1.2")}}
 
 
 def test_clauses_of_one_field_are_joined_not_overwritten() -> None:
@@ -130,7 +148,12 @@ def test_studies_newest_first_are_read_in_that_order() -> None:
 
 def test_hostile_values_are_found_as_what_they_are(store: MongoStore) -> None:
     def saving(at: int, value: str):
-        entries = Entries(tokens=(("identifier", value, value),), strings=(("name", value, value),), references=(("link", value),), texts=(("gender", value),))
+        entries = Entries(
+            tokens=(("identifier", value, value),),
+            strings=(("name", value, value),),
+            references=(("link", value),),
+            texts=(("gender", value),),
+        )
         return lambda tx: tx.save("Patient", str(at), content("Patient", str(at)), entries, custodian=None)
 
     applied(store, *(saving(at, value) for at, value in enumerate(HOSTILE)))

@@ -177,7 +177,12 @@ def test_a_change_that_only_reads_takes_no_commit_number(store: MongoStore) -> N
 def test_a_closed_store_is_unavailable(store: MongoStore) -> None:
     store.close()
     store.close()
-    for use in (lambda: store.apply(SYSTEM, []), store.check, lambda: store.purge("2026-01-01T00:00:00Z"), store.snapshot(SYSTEM).__enter__):
+    for use in (
+        lambda: store.apply(SYSTEM, []),
+        store.check,
+        lambda: store.purge("2026-01-01T00:00:00Z"),
+        store.snapshot(SYSTEM).__enter__,
+    ):
         with pytest.raises(StoreUnavailable):
             use()
 

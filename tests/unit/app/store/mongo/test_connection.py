@@ -28,7 +28,14 @@ def test_an_unfit_uri_is_refused_by_a_sentence_without_its_values(uri: str, says
     assert "secret" not in refusal.value.text
 
 
-@pytest.mark.parametrize("uri", ["mongodb://u:p@db.example/weald?tls=true", "mongodb://db.example/weald?ssl=true&authMechanism=MONGODB-X509", "mongodb://[::1]:27017/x"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://u:p@db.example/weald?tls=true",
+        "mongodb://db.example/weald?ssl=true&authMechanism=MONGODB-X509",
+        "mongodb://[::1]:27017/x",
+    ],
+)
 def test_a_fit_uri_is_taken_with_every_guarantee_by_name(uri: str) -> None:
     alias, client, _ = connect(uri, 2.0, 5)
     assert client.write_concern.document == {"w": "majority", "j": True, "wtimeout": 2000}

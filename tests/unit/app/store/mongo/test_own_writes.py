@@ -19,7 +19,11 @@ EXAMPLES = itertools.count()
 SETTINGS = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 put = st.tuples(
-    st.just("put"), st.sampled_from(KEYS), st.binary(max_size=3), st.lists(st.sampled_from(NAMES), max_size=2), st.lists(st.sampled_from(NAMES), max_size=1)
+    st.just("put"),
+    st.sampled_from(KEYS),
+    st.binary(max_size=3),
+    st.lists(st.sampled_from(NAMES), max_size=2),
+    st.lists(st.sampled_from(NAMES), max_size=1),
 )
 remove = st.tuples(st.just("remove"), st.sampled_from(KEYS))
 number = st.tuples(st.just("number"), st.sampled_from(NAMES))
