@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
-from app.settings import SAMPLE_ID_SECRET, documented_keys, explain, load_settings
+from app.settings import SAMPLE_ID_SECRET, documented_keys, explain, load_settings, masked_store
 from app.settings_model import Listener
 
 ROOT = Path(__file__).parents[3]
@@ -88,6 +88,17 @@ def test_a_complete_production_file_starts(tmp_path):
     assert settings.mode == "production"
     assert settings.id_secret_bytes == SITE_SECRET.encode()
     assert not settings.admit_test_numbers
+
+
+def test_http_speaks_tls_in_production_unless_a_proxy_does_and_never_in_sample_mode(tmp_path):
+    assert load_settings(site(tmp_path), {}).http_has_tls
+    assert not load_settings(site(tmp_path, extra="[proxy]\nterminates_tls = true"), {}).http_has_tls
+    assert not load_settings(env=SAMPLE).http_has_tls
+
+
+def test_a_store_is_shown_without_its_user_and_password():
+    assert masked_store("mongodb://weald:s3cret@db.example/weald?tls=true") == "mongodb://********@db.example/weald?tls=true"
+    assert masked_store("sqlite:////var/lib/weald.db") == "sqlite:////var/lib/weald.db"
 
 
 @pytest.mark.parametrize(
