@@ -91,6 +91,14 @@ STEPS = st.lists(
 )
 
 
+def act_or_refusal(services, action, *arguments):
+    """What the decision came to, or why it was refused."""
+    try:
+        return act(services, SYSTEM, "jo", "A walk.", action, *arguments)
+    except WealdError as refusal:
+        return refusal
+
+
 def step(services, done, action, first, second):
     """Take one step of a walk; one that is refused is none."""
     with services.store.snapshot(SYSTEM) as snapshot:
@@ -102,10 +110,11 @@ def step(services, done, action, first, second):
     }[action]  # fmt: skip
     if not arguments:
         return
-    try:
-        done.append(act(services, SYSTEM, "jo", "A walk.", action, *arguments).provenance)
-    except WealdError as refusal:
-        assert refusal.issue_code in ("business-rule", "not-found"), refusal
+    decided = act_or_refusal(services, action, *arguments)
+    if isinstance(decided, WealdError):
+        assert decided.issue_code in ("business-rule", "not-found"), decided
+    else:
+        done.append(decided.provenance)
 
 
 def walk(services, steps):
@@ -114,13 +123,9 @@ def walk(services, steps):
     for one in steps:
         step(services, done, *one)
         check(services)
-    undone = set()
     for provenance in reversed(done):
-        try:
-            act(services, SYSTEM, "jo", "Back.", "undo", provenance)
-        except WealdError as refusal:
-            assert "undone already" in refusal.text
-            undone.add(provenance)
+        taken_back = act_or_refusal(services, "undo", provenance)
+        assert not isinstance(taken_back, WealdError) or "undone already" in taken_back.text
     assert state(services) == before
 
 
