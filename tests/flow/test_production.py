@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.mllp.client import send
+from tests.flow.certificates import make_certificates
 from tests.flow.messages import adt, cx, pid
-from tests.flow.test_mllp_server import make_certificates
 from tests.flow.test_serve import WEALD, environment, free_port, read_until, stop
 
 SETTINGS = """
