@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,11 @@ REJECTED = 3
 """Exit code where some of what was given was rejected."""
 
 
-ELSEWHERE = ("review", "explain", "evaluate", "dead-letters")
-"""Commands of ``app.cli_stewards``, imported when asked for, so that the others start fast."""
+ELSEWHERE = {
+    "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_stewards",
+    "link": "app.cli_matching", "evaluate": "app.cli_matching",
+}  # fmt: skip
+"""Commands by the module that has them, imported when asked for, so that the others start fast."""
 
 
 class Commands(click.Group):
@@ -34,9 +38,7 @@ class Commands(click.Group):
         """The command of that name."""
         if cmd_name not in ELSEWHERE:
             return super().get_command(ctx, cmd_name)
-        from app import cli_stewards
-
-        found: click.Command = getattr(cli_stewards, cmd_name.replace("-", "_"))
+        found: click.Command = getattr(import_module(ELSEWHERE[cmd_name]), cmd_name.replace("-", "_"))
         return found
 
 

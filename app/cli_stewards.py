@@ -1,8 +1,7 @@
-"""The commands of stewards and operators: ``weald review``, ``explain``, ``evaluate``, ``dead-letters``."""
+"""The commands of stewards and operators: ``weald review``, ``explain``, ``dead-letters``."""
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from app.errors import InvalidValue, UnknownKey
+from app.errors import UnknownKey
 from app.ingest import stewardship
-from app.ingest.judging import Explanation, evaluate_store
+from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
@@ -182,29 +181,6 @@ def _print(found: Explanation) -> None:
         click.echo(f"of these in blocks too large to look at: {', '.join(found.over_cap)}")
     click.echo(f"place of the second among the candidates of the first: {found.rank or 'none'}")
     click.echo(f"They are {'one person' if found.together else 'not linked'} now.")
-
-
-@click.command()
-@click.option("--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="CSV id,cluster; id = system|value.")
-@click.pass_obj
-def evaluate(config: Path | None, truth: Path) -> None:
-    """Compare the persons in the store with a known truth."""
-    with truth.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if not {"id", "cluster"} <= set(rows.fieldnames or ()):
-            raise InvalidValue("The truth must be a CSV file with the columns id and cluster.")
-        clusters = {row["id"]: row["cluster"] for row in rows}
-    found = evaluate_store(_services(config), SYSTEM, clusters)
-    quality = found.quality
-    table = Table("measure", "value", title=f"{found.records:,} records of {len(clusters):,} ({found.absent} not in the store)")
-    for name, value in (
-        ("pairs: precision", quality.pairs.precision), ("pairs: recall (true links found)", quality.pairs.recall), ("pairs: F1", quality.pairs.f1),
-        ("B-cubed: precision", quality.b_cubed.precision), ("B-cubed: recall", quality.b_cubed.recall), ("B-cubed: F1", quality.b_cubed.f1),
-    ):  # fmt: skip
-        table.add_row(name, f"{value:.6f}")
-    table.add_row("persons that join several", str(quality.over_merged))
-    table.add_row("largest person (truth)", f"{quality.largest} ({quality.true_largest})")
-    _console().print(table)
 
 
 @click.command("dead-letters")

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.errors import SettingsError
+from app.errors import InvalidValue, SettingsError
+from app.models import read_model
 from app.principal import SYSTEM
 from app.search.reach import Reach
 from app.settings import SAMPLE_ID_SECRET, Settings
 from app.sources import SourceRegistry
 from app.store.contract import RECORD, Snapshot, Store
 from app.store.persons import person_members
-from matching.model import Model, UnusableModel, default_model, load
+from matching.model import Model, default_model
 from matching.normalise import NOTHING_LEARNED, Learned
 from matching.scoring import Scorer
 
@@ -65,11 +66,9 @@ def matching_model(settings: Settings) -> Model:
     if settings.matching.model is None:
         return default_model()
     try:
-        return load(settings.matching.model.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"matching.model: the file cannot be read: {error.strerror}.") from None
-    except UnusableModel as error:
-        raise SettingsError(f"matching.model: {error}.") from None
+        return read_model(settings.matching.model)
+    except InvalidValue as error:
+        raise SettingsError(f"matching.model: {error.text}") from None
 
 
 def services_from_settings(settings: Settings, *, store: Store | None = None, clock: Callable[[], datetime] = utc_now) -> Services:

@@ -299,6 +299,8 @@ class Scorer:
     def _caps(self, vector: Vector, a: Demographics, b: Demographics, contributions: tuple[Contribution, ...]) -> tuple[Cap, ...]:
         weak = vector.levels[NHS_WEAK] == 1
         alone = weak and self.grade(self._weight(vector.without("nhs_weak"), a, b)) == GRADES[-1]
+        if not self._counts(SAME_AUTHORITY):
+            vector = vector.without("same_authority")
         return rules.caps(a, b, vector, {c.field: c.weight for c in contributions}, alone)
 
     @staticmethod

@@ -1,0 +1,49 @@
+"""Files that a command writes: whole under their name, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from app.errors import InvalidValue
+
+_MODE = 0o666
+
+
+@contextmanager
+def written(path: Path) -> Iterator[TextIO]:
+    """A text stream (UTF-8, line ends as given) that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InvalidValue(f"{path} cannot be written: {error.strerror}.") from None
+    made = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        made.chmod(_MODE & ~_mask())
+        made.replace(path)
+    except OSError as error:
+        raise InvalidValue(f"{path} cannot be written: {error.strerror}.") from None
+    finally:
+        with suppress(FileNotFoundError):
+            made.unlink()
+
+
+def _mask() -> int:
+    """The process's file mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file ``path``."""
+    with written(path) as stream:
+        stream.write(text)

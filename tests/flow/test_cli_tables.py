@@ -1,0 +1,267 @@
+"""``weald link`` and ``weald evaluate`` on files, as a data team runs them (matching.md 12)."""
+
+from __future__ import annotations
+
+import csv
+import random
+
+import pytest
+
+from matching import training
+from tests.flow.command import run
+from tests.unit.matching.population import FAMILIES, GIVENS
+
+PEOPLE = 150
+
+
+@pytest.fixture(autouse=True)
+def _few_random_pairs(monkeypatch):
+    monkeypatch.setattr(training, "RANDOM_PAIRS", 20_000)
+
+
+def save(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def slipped(draw, text):
+    place = draw.randrange(len(text))
+    return text[:place] + draw.choice("23456789") + text[place + 1 :]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two tables of the same people under other headers, and the truth in both its forms."""
+    folder, draw = tmp_path_factory.mktemp("tables"), random.Random(3)
+    left, right, truth, persons = [], [], [], []
+    for number in range(PEOPLE):
+        said = {
+            "given_name": draw.choice(GIVENS), "surname": draw.choice(FAMILIES), "dob": f"{draw.randrange(1, 29):02}/{draw.randrange(1, 13):02}/{draw.randrange(1935, 2010)}",
+            "postcode": f"{draw.randrange(1000, 9999)}", "ssn": f"{draw.randrange(10**7, 10**8)}",
+        }  # fmt: skip
+        field = draw.choice(("given_name", "surname", "postcode", "ssn"))
+        left.append({"rec_id": f"l{number}", **said})
+        other = {**said, field: slipped(draw, said[field])}
+        right.append({"number": f"r{number}", "first": other["given_name"], "last": other["surname"], "born": other["dob"], "zip": other["postcode"], "nino": other["ssn"]})
+        truth.append({"left_id": f"l{number}", "right_id": f"r{number}"})
+        persons += [{"id": f"{side}{number}", "cluster": str(number), "group": "young" if number % 2 else "old"} for side in "lr"]
+    save(folder / "left.csv", left)
+    save(folder / "right.csv", right)
+    save(folder / "truth.csv", truth)
+    save(folder / "persons.csv", persons)
+    return folder
+
+
+MAP = "id=rec_id,id=number,given=given_name,given=first,family=surname,family=last,birth_date=dob,birth_date=born,postcode=postcode,postcode=zip,id.ssn=ssn,id.ssn=nino"
+
+
+@pytest.fixture
+def linked(files, tmp_path, capsys):
+    """The command run on two tables: its output files."""
+    ran = run(
+        capsys, "link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--out", tmp_path / "pairs.csv",
+        "--clusters", tmp_path / "clusters.csv", "--save-model", tmp_path / "model.json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    return tmp_path, ran
+
+
+def test_pairs_have_the_format_that_the_design_gives(linked):
+    folder, _ = linked
+    with (folder / "pairs.csv").open(encoding="utf-8") as stream:
+        head = stream.readline().strip().split(",")
+    assert head[:5] == ["left_id", "right_id", "p", "weight", "grade"]
+    assert head[5:] == [f"{name}_{part}" for name in ("given", "family", "birth_date", "postcode", "id:ssn") for part in ("level", "weight")]
+    rows = read(folder / "pairs.csv")
+    assert all(row["grade"] in ("certain", "probable", "possible") for row in rows)
+    assert {(row["left_id"], row["right_id"]) for row in rows if float(row["p"]) >= 0.95} <= {(f"l{n}", f"r{n}") for n in range(PEOPLE)}
+    assert float(rows[0]["weight"]) >= float(rows[-1]["weight"])
+
+
+def test_a_slip_in_an_extra_identifier_keeps_no_pair_from_certain(linked):
+    rows = [row for row in read(linked[0] / "pairs.csv") if row["id:ssn_level"] not in ("0", "1") and float(row["p"]) > 0.9999]
+    assert rows
+    assert {row["grade"] for row in rows} == {"certain"}
+
+
+def test_clusters_hold_each_row_once(linked):
+    rows = read(linked[0] / "clusters.csv")
+    assert sorted(row["id"] for row in rows) == sorted(f"{side}{n}" for side in "lr" for n in range(PEOPLE))
+
+
+def test_the_command_says_what_it_did(linked):
+    out = linked[1].out
+    assert "left.csv: 150 rows; id=rec_id,given=given_name" in out
+    assert "pairs written to" in out
+    assert "pairs certain" in out
+    assert "model" in out
+
+
+def test_guessed_headers_are_printed_and_unused_ones_named(files, tmp_path, capsys):
+    ran = run(capsys, "link", "--left", files / "left.csv", "--out", tmp_path / "pairs.csv")
+    assert ran.code == 0
+    assert "id=rec_id,given=given_name,family=surname,birth_date=dob,postcode=postcode,id.ssn=ssn" in ran.out
+    save(tmp_path / "odd.csv", [{"id": "1", "given": "Alice", "shoe": "38"}, {"id": "2", "given": "Anna", "shoe": "39"}])
+    ran = run(capsys, "link", "--left", tmp_path / "odd.csv", "--out", tmp_path / "pairs.csv")
+    assert "not used: shoe" in ran.out
+    assert "The training is doubtful" in ran.err
+    assert "taken from the shipped model: given" in ran.err
+
+
+def test_a_kept_model_scores_the_same_pairs_again(files, linked, capsys):
+    folder, _ = linked
+    ran = run(
+        capsys, "link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--out", folder / "again.csv",
+        "--model", folder / "model.json", "--save-model", folder / "same.json",
+    )  # fmt: skip
+    assert ran.code == 0
+    assert (folder / "again.csv").read_bytes() == (folder / "pairs.csv").read_bytes()
+    assert (folder / "same.json").read_bytes() == (folder / "model.json").read_bytes()
+
+
+def test_exactly_the_pairs_of_a_file_are_scored(files, linked, capsys):
+    folder, _ = linked
+    save(folder / "asked.csv", [{"left_id": "l0", "right_id": "r0"}, {"left_id": "l0", "right_id": "r1"}])
+    command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--model", folder / "model.json"]
+    assert run(capsys, *command, "--pairs", folder / "asked.csv", "--out", folder / "scored.csv").code == 0
+    assert [(row["left_id"], row["right_id"]) for row in read(folder / "scored.csv")] == [("l0", "r0"), ("l0", "r1")]
+    save(folder / "asked.csv", [{"left_id": "r0", "right_id": "l0"}])
+    refused = run(capsys, *command, "--pairs", folder / "asked.csv", "--out", folder / "scored.csv")
+    assert (refused.code, refused.out.count("written")) == (2, 0)
+    assert "pair 1 has an id that its table has not" in refused.err
+
+
+def test_one_to_one_and_the_seed_are_taken(files, tmp_path, capsys):
+    command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--one-to-one", "--seed", "7", "--threshold", "0.9"]
+    assert run(capsys, *command, "--out", tmp_path / "pairs.csv").code == 0
+    rows = read(tmp_path / "pairs.csv")
+    assert len({row["left_id"] for row in rows}) == len(rows) == len({row["right_id"] for row in rows})
+
+
+def test_dates_are_read_as_the_format_says(tmp_path, capsys):
+    rows = [{"id": str(n), "family": f"Archer{n}", "dob": f"0{n}/14/1980"} for n in range(1, 4)]
+    save(tmp_path / "us.csv", rows)
+    command = ["link", "--left", tmp_path / "us.csv", "--out", tmp_path / "pairs.csv", "--date-format", "%m/%d/%Y"]
+    assert run(capsys, *command).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "sentence"),
+    [
+        (b"id,given\n1,A\n1,B\n", [], "two rows have the same id"),
+        (b"id,given\n1\n", [], "line 2"),
+        (b"\xff\xfe", [], "not UTF-8"),
+        (b"", [], "no header line"),
+        (b"one,two\n1,2\n", [], "exactly one column must have the role id"),
+        (b"id,given\n1,A\n2,B\n", ["--columns", "id=no"], "no table has a column no"),
+        (b"id,given\n1,A\n2,B\n", ["--columns", "id=id,colour=given"], "role=column"),
+    ],
+)
+def test_bad_tables_are_a_sentence_and_exit_2(tmp_path, capsys, text, more, sentence):
+    (tmp_path / "bad.csv").write_bytes(text)
+    ran = run(capsys, "link", "--left", tmp_path / "bad.csv", "--out", tmp_path / "pairs.csv", *more)
+    assert ran.code == 2
+    assert ran.err.startswith("weald: ")
+    assert sentence in ran.err
+    assert not (tmp_path / "pairs.csv").exists()
+
+
+def test_ids_that_look_like_formulas_come_back_as_they_were(tmp_path, capsys):
+    rows = [{"id": id, "given": "Alice", "family": "Archer", "dob": "1980-03-14", "postcode": "GU1 3AA"} for id in ("=1+A", "-5", "'=x", "plain")]
+    save(tmp_path / "a.csv", rows)
+    save(tmp_path / "truth.csv", [{"id": row["id"], "cluster": "one"} for row in rows])
+    outputs = ["--out", tmp_path / "pairs.csv", "--clusters", tmp_path / "clusters.csv"]
+    assert run(capsys, "link", "--left", tmp_path / "a.csv", *outputs).code == 0
+    text = (tmp_path / "pairs.csv").read_text() + (tmp_path / "clusters.csv").read_text()
+    assert not any(cell.startswith("=") for line in text.splitlines() for cell in line.split(","))
+    save(tmp_path / "asked.csv", [{"left_id": "'=1+A", "right_id": "plain"}])
+    assert run(capsys, "link", "--left", tmp_path / "a.csv", "--pairs", tmp_path / "asked.csv", "--out", tmp_path / "scored.csv").code == 0
+    assert read(tmp_path / "scored.csv")[0]["left_id"] == "'=1+A"
+    judged = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--clusters", tmp_path / "clusters.csv", "--truth", tmp_path / "truth.csv")
+    assert "4 records" in judged.out
+
+
+def measure(out, name):
+    line = next(line for line in out.splitlines() if name in line)
+    return float(line.rstrip("│ ").split("│")[-1].split()[0].replace(",", ""))
+
+
+MEASURES = (
+    "precision", "recall", "F1", "best weight", "block recall", "recall at precision 0.999 ", "recall at precision 0.9999", "auto-link share", "review per record",
+    "clusters: pairs: F1", "clusters: B-cubed: F1", "clusters that join several", "largest cluster (truth)", "Calibration",
+)  # fmt: skip
+
+
+def test_pairs_are_compared_with_either_form_of_the_truth(files, linked, capsys):
+    folder, _ = linked
+    for truth in ("truth.csv", "persons.csv"):
+        ran = run(capsys, "evaluate", "--pairs", folder / "pairs.csv", "--truth", files / truth, "--clusters", folder / "clusters.csv")
+        assert ran.code == 0
+        assert all(name in ran.out for name in MEASURES)
+        assert "150 true pairs; 300 records" in ran.out
+        assert measure(ran.out, "pairs at p 0.95: precision") == 1.0
+        assert measure(ran.out, "pairs at p 0.95: recall") > 0.97
+        assert measure(ran.out, "clusters: pairs: F1") > 0.97
+
+
+def test_recall_is_compared_between_groups(files, linked, capsys):
+    ran = run(capsys, "evaluate", "--pairs", linked[0] / "pairs.csv", "--truth", files / "truth.csv", "--groups", files / "persons.csv")
+    assert ran.code == 0
+    assert {line.split("│")[1].strip() for line in ran.out.splitlines() if line.startswith(("│ young", "│ old"))} == {"young", "old"}
+
+
+def test_a_true_pair_that_is_not_given_counts_against_recall(files, tmp_path, capsys):
+    save(tmp_path / "pairs.csv", [{"left_id": "l0", "right_id": "r0", "p": "0.99", "weight": "7", "grade": "probable"}])
+    ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", files / "truth.csv")
+    assert measure(ran.out, "block recall") == pytest.approx(1 / 150, abs=1e-6)
+    assert measure(ran.out, "pairs to review per record") == pytest.approx(1 / 300, abs=1e-6)
+
+
+def test_equal_ids_of_two_tables_are_told_apart_where_asked(tmp_path, capsys):
+    pairs = [{"left_id": a, "right_id": b, "p": "0.99", "weight": "7", "grade": "certain"} for a, b in (("1", "2"), ("2", "1"), ("3", "3"))]
+    save(tmp_path / "pairs.csv", pairs)
+    save(tmp_path / "truth.csv", [{"left_id": "1", "right_id": "2"}, {"left_id": "3", "right_id": "3"}])
+    save(tmp_path / "groups.csv", [{"id": n, "group": "all"} for n in "123"])
+    command = ["evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv"]
+    refused = run(capsys, *command)
+    assert (refused.code, "say --apart" in refused.err) == (2, True)
+    ran = run(capsys, *command, "--apart", "--groups", tmp_path / "groups.csv")
+    assert measure(ran.out, "pairs at p 0.95: precision") == pytest.approx(2 / 3, abs=1e-6)
+    assert measure(ran.out, "pairs at p 0.95: recall") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("truth", "more", "sentence"),
+    [
+        ("one,two\n1,2\n", [], "left_id and right_id, or id and cluster"),
+        ("left_id,right_id\n1,2\n", ["--groups", "truth.csv"], "called group"),
+        ("id,cluster\n1,a\n1,b\n", [], "two rows have the same id"),
+    ],
+)
+def test_a_truth_that_says_nothing_is_a_sentence_and_exit_2(tmp_path, capsys, truth, more, sentence):
+    save(tmp_path / "pairs.csv", [{"left_id": "1", "right_id": "2", "p": "0.99", "weight": "7", "grade": "certain"}])
+    (tmp_path / "truth.csv").write_text(truth)
+    given = [tmp_path / one if one.endswith(".csv") else one for one in more]
+    ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv", *given)
+    assert (ran.code, sentence in ran.err) == (2, True), ran.err
+
+
+def test_pairs_without_numbers_are_refused(tmp_path, capsys):
+    save(tmp_path / "pairs.csv", [{"left_id": "1", "right_id": "2", "p": "high", "weight": "7", "grade": "certain"}])
+    save(tmp_path / "truth.csv", [{"left_id": "1", "right_id": "2"}])
+    ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv")
+    assert (ran.code, "column p must hold numbers" in ran.err) == (2, True)
+
+
+def test_what_goes_with_pairs_is_refused_for_the_store(tmp_path, capsys):
+    save(tmp_path / "truth.csv", [{"id": "1", "cluster": "2"}])
+    ran = run(capsys, "evaluate", "--truth", tmp_path / "truth.csv", "--apart")
+    assert (ran.code, "go with --pairs" in ran.err) == (2, True)
