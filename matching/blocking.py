@@ -191,8 +191,9 @@ def slow_lane(blocks: Mapping[int, Collection[int]], *, cap: int = SLOW_LANE_CAP
     ``blocks`` are the whole blocks by key; best first, by how many of the intersections they are in.
     """
     found: dict[int, int] = {}
-    for x, y in combinations(sorted(blocks), 2):
-        shared = set(blocks[x]).intersection(blocks[y])
+    members = {key: frozenset(blocks[key]) for key in sorted(blocks)}
+    for x, y in combinations(members, 2):
+        shared = members[x] & members[y]
         if len(shared) <= cap:
             for number in shared:
                 found[number] = found.get(number, 0) + 1

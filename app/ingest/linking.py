@@ -21,13 +21,16 @@ from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import PERSON, Snapshot
 from matching import linking as matcher
-from matching.blocking import BLOCK_CAP, blocking_keys, in_order, is_thin, is_under_blocked, shares
+from matching.blocking import BLOCK_CAP, SLOW_LANE_CAP, blocking_keys, in_order, is_thin, is_under_blocked, shares, slow_lane
 from matching.clustering import Component, Partition, derive
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
 from matching.persons import assign_person_ids
 from matching.records import Candidate, pair
 from matching.records import Edge as PairEdge
+
+LARGEST_BLOCK = 20_000
+"""Records of the largest block that the slow lane intersects with others."""
 
 
 def packed_record(record: Record, demographics: Demographics) -> bytes:
@@ -64,13 +67,24 @@ class Candidates:
     under_blocked: bool
 
 
-def find_candidates(tx: Snapshot, demographics: Demographics, population: int) -> Candidates:
-    """The candidates that share blocking keys, best 64 (thin: 128)."""
-    blocks = tx.candidates(blocking_keys(demographics), BLOCK_CAP)
+def find_candidates(tx: Snapshot, demographics: Demographics, population: int, own: int = -1) -> Candidates:
+    """The candidates that share blocking keys, best 64 (thin: 128); ``own`` is the number of the record itself, whose blocks of one say nothing."""
+    blocks = {key: block for key, block in tx.candidates(blocking_keys(demographics), BLOCK_CAP).items() if block.members != (own,)}
     shared = shares(blocks, population, cap=BLOCK_CAP)
     numbers, others = in_order(shared, is_thin(demographics))
-    found = {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
-    return Candidates(found, shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks, cap=BLOCK_CAP))
+    return Candidates(_fetch(tx, numbers), shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks, cap=BLOCK_CAP))
+
+
+def find_beyond(tx: Snapshot, demographics: Demographics) -> dict[int, tuple[str, Candidate]]:
+    """All that the slow lane and the sweep look at: every member of the blocks within the cap, and whom two larger ones share."""
+    blocks = tx.candidates(blocking_keys(demographics), LARGEST_BLOCK)
+    within = {number for block in blocks.values() if block.size <= BLOCK_CAP for number in block.members}
+    over = {key: block.members for key, block in blocks.items() if block.size > BLOCK_CAP and block.members}
+    return _fetch(tx, [*sorted(within), *(number for number in slow_lane(over)[:SLOW_LANE_CAP] if number not in within)])
+
+
+def _fetch(tx: Snapshot, numbers: Sequence[int]) -> dict[int, tuple[str, Candidate]]:
+    return {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
 
 
 def _match(work: Work, record: Record) -> bool:
@@ -83,13 +97,33 @@ def _match(work: Work, record: Record) -> bool:
     if work.tx.demographics([record.number]).get(record.number) == packed:
         return False
     work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
-    near = find_candidates(work.tx, demographics, work.services.scorer.model.population)
-    found, record.pending = near.found, near.under_blocked
+    near = find_candidates(work.tx, demographics, work.services.scorer.model.population, record.number)
+    record.pending = near.under_blocked
+    _judge(work, record, demographics, near.found)
+    return True
+
+
+def search_again(work: Work, record: Record) -> int:
+    """Look for the record's edges further than its arrival did, and link it by them; how many were found that were not there."""
+    demographics = demographics_of(work, record)
+    added = _judge(work, record, demographics, find_beyond(work.tx, demographics))
+    if record.pending:
+        record.pending = False
+        work.change(record)
+    if added:
+        work.moved.add(record.id)
+    return added
+
+
+def _judge(work: Work, record: Record, demographics: Demographics, found: dict[int, tuple[str, Candidate]]) -> int:
+    """Renew the record's scored edges from these candidates and those it had edges to; how many are new."""
+    standing = open_edges(work.tx, [record.id])
+    known = {number for edge in standing if edge.kind not in ASSERTED for number in (edge.a_number, edge.b_number)} - found.keys()
+    found = {**found, **(_fetch(work.tx, sorted(known)) if known else {})}
     found.pop(record.number, None)
     ids = {candidate.key: id for id, candidate in found.values()}
     ids[record.first_key] = record.id
     numbers = {candidate.key: candidate.number for _, candidate in found.values()} | {record.first_key: record.number}
-    standing = open_edges(work.tx, [record.id])
     proposals = matcher.decide(
         Candidate(record.first_key, record.number, demographics), [candidate for _, candidate in found.values()], work.services.scorer
     )
@@ -98,7 +132,7 @@ def _match(work: Work, record: Record) -> bool:
     for proposal in proposals:
         if proposal.kind == CONFUSION:
             open_review(work, "confusion", (ids[proposal.a], ids[proposal.b]), "Two people seem to use one NHS number.", proposal.scored)
-    return True
+    return len(edges.keys() - {edge.id for edge in standing})
 
 
 def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[str, Edge]) -> None:

@@ -11,6 +11,9 @@ import orjson
 from app.store.contract import RECORD, Snapshot, Transaction
 from mappers.patient import PatientState
 
+PENDING = "pending"
+"""State of a record whose links wait for the slow lane."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -66,7 +69,8 @@ def save_record(tx: Transaction, record: Record) -> None:
     """Store the record under its identifiers, old ones included, and its person."""
     head = orjson.dumps({name: getattr(record, name) for name in _HEAD})
     identifiers = [index_key(record.organisation, key) for key in identifier_keys(record)]
-    tx.put(RECORD, record.id, b"%s\n%s" % (head, record.stored), {"identifier": identifiers, "person": [record.person]})
+    index = {"identifier": identifiers, "person": [record.person], "state": [PENDING] if record.pending else []}
+    tx.put(RECORD, record.id, b"%s\n%s" % (head, record.stored), index)
 
 
 def get_record(tx: Snapshot, id: str) -> Record | None:

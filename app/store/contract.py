@@ -35,7 +35,7 @@ class Kind:
     indexes: tuple[str, ...] = ()
 
 
-RECORD = Kind("record", ("identifier", "person"))
+RECORD = Kind("record", ("identifier", "person", "state"))
 PERSON = Kind("person", ("former",))
 EDGE = Kind("edge", ("record",))
 STUDY = Kind("study", ("patient-key", "accession"))

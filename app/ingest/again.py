@@ -1,0 +1,136 @@
+"""Searching again, outside any message: the slow lane for records that wait, and the nightly sweep (matching.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import islice
+
+import orjson
+
+from app.ingest import linking
+from app.ingest.publish import finish
+from app.ingest.records import PENDING
+from app.ingest.work import Cause, Work
+from app.principal import Principal
+from app.services import Services
+from app.store.contract import RECORD, SETTING, Change, Failed, Snapshot, Transaction
+
+BATCH = 20
+"""Records searched again in one commit, so that feeds wait for no more than these."""
+ALARM = 10_000
+"""One addition in that many records raises the alarm: the search on arrival misses too much."""
+_PAGE = 500
+_SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep came to: records searched again, edges added, records in the store; ``at`` when it began."""
+
+    searched: int
+    added: int
+    records: int
+    at: str
+
+    @property
+    def alarm(self) -> bool:
+        """Whether it added more than 1 in 10,000 records."""
+        return self.added * ALARM > self.records
+
+
+def _search(services: Services, id: str, lane: str) -> Change[int]:
+    """The change that searches for one record again."""
+    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def change(tx: Transaction) -> int:
+        work = Work(tx, services, Cause("matcher", f"{lane} {at}", at, at))
+        record = work.record(id)
+        if record is None:
+            return 0
+        root = work.root(record)
+        added = linking.search_again(work, root)
+        if record.pending:
+            record.pending = False
+            work.change(record)
+        finish(work)
+        return added
+
+    return change
+
+
+def _search_all(services: Services, principal: Principal, ids: Sequence[str], lane: str) -> int:
+    added = 0
+    for result in services.store.apply(principal, [_search(services, id, lane) for id in ids]):
+        if isinstance(result, Failed):
+            raise result.error
+        added += result
+    return added
+
+
+def pending(snapshot: Snapshot, limit: int | None = None) -> list[str]:
+    """The ids of records that wait for the slow lane."""
+    return [id for id, _ in snapshot.find(RECORD, "state", [PENDING], limit=limit)]
+
+
+def finish_pending(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Search for every record that waits; how many did."""
+    done = 0
+    while True:
+        with services.store.snapshot(principal) as snapshot:
+            ids = pending(snapshot, BATCH)
+        if not ids:
+            return done
+        _search_all(services, principal, ids, "slow-lane")
+        done += len(ids)
+        progress(len(ids))
+
+
+def last_sweep(snapshot: Snapshot) -> Swept | None:
+    """The last sweep, None where there was none."""
+    body = snapshot.get(SETTING, _SWEEP)
+    return Swept(**orjson.loads(body)) if body else None
+
+
+def sweep(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> Swept:
+    """Search again for every record that changed since the last sweep, the first time for all; what that added."""
+    begin: list[Change[str]] = [lambda tx: tx.now]
+    [at] = services.store.apply(principal, begin)
+    if isinstance(at, Failed):
+        raise at.error
+    with services.store.snapshot(principal) as snapshot:
+        before, records = last_sweep(snapshot), snapshot.count(RECORD)
+    ids = _changed(services, principal, before.at) if before else _all(services, principal)
+    searched = added = 0
+    while batch := list(islice(ids, BATCH)):
+        added += _search_all(services, principal, batch, _SWEEP)
+        searched += len(batch)
+        progress(len(batch))
+    swept = Swept(searched, added, records, at)
+    keep: list[Change[None]] = [lambda tx: tx.put(SETTING, _SWEEP, orjson.dumps(swept))]
+    services.store.apply(principal, keep)
+    return swept
+
+
+def _all(services: Services, principal: Principal) -> Iterator[str]:
+    """The ids of all records, a page at a time."""
+    after = ""
+    while True:
+        with services.store.snapshot(principal) as snapshot:
+            page = [id for id, _ in snapshot.scan(RECORD, after=after, limit=_PAGE)]
+        if not page:
+            return
+        after = page[-1]
+        yield from page
+
+
+def _changed(services: Services, principal: Principal, since: str) -> Iterator[str]:
+    """The ids of the records whose Patient has a version since that instant, each once: what the sweep itself writes is not among them."""
+    seen: set[str] = set()
+    with services.store.snapshot(principal) as snapshot:
+        after = None
+        while page := snapshot.history("Patient", since=since, limit=_PAGE, after=after):
+            after = (page[-1].commit, page[-1].type, page[-1].id)
+            seen.update(snapshot.get_many(RECORD, sorted({one.id for one in page} - seen)))
+    yield from sorted(seen)
