@@ -22,7 +22,7 @@ REJECTED = 3
 
 ELSEWHERE = {
     "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_stewards",
-    "link": "app.cli_matching", "evaluate": "app.cli_matching",
+    "link": "app.cli_matching", "evaluate": "app.cli_matching", "sweep": "app.cli_upkeep",
 }  # fmt: skip
 """Commands by the module that has them, imported when asked for, so that the others start fast."""
 
@@ -144,8 +144,9 @@ def check(default: Path | None, path: Path | None) -> None:
     """Say whether a settings file is right, and what it means."""
     settings = _settings(path or default)
     click.echo(f"The settings are right: {settings.mode} mode, store {settings.store.partition('://')[0]}.")
-    for name, listener in (("HTTP", settings.listeners.http), ("MLLP", settings.listeners.mllp), ("DICOM", settings.listeners.dicom)):
+    for name, listener in (("HTTP", settings.listeners.http), ("MLLP", settings.listeners.mllp)):
         click.echo(f"  {name} {f'listens on {listener}' if listener else 'is off'}")
+    click.echo(f"  DICOM {'is not served by this version; images come by weald load' if settings.listeners.dicom else 'is off'}")
     for ods, trust in settings.organisations.items():
         click.echo(f"  {ods} {trust.name}")
         for code, feed in settings.sources.items():
