@@ -58,9 +58,11 @@ def run_mllp(config: Path | None) -> None:
     from app.mllp.server import serve as serve_mllp
     from app.principal import SYSTEM
     from app.services import services_from_settings
+    from app.upkeep import Upkeep
 
     settings = load_settings(config)
     services = services_from_settings(settings)
+    Upkeep(services).start()
     serve_mllp(settings, partial(receive_group, services, principal=SYSTEM), failed=partial(receive_failed, services, principal=SYSTEM))
 
 

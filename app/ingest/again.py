@@ -11,7 +11,7 @@ import orjson
 
 from app.ingest import linking
 from app.ingest.publish import finish
-from app.ingest.records import PENDING
+from app.ingest.records import PENDING, get_records
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -40,8 +40,8 @@ class Swept:
         return self.added * ALARM > self.records
 
 
-def _search(services: Services, id: str, lane: str) -> Change[int]:
-    """The change that searches for one record again."""
+def _search(services: Services, id: str, numbers: Sequence[int], lane: str) -> Change[int]:
+    """The change that judges one record's pairs with these numbers; a record that waited waits no more."""
     at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def change(tx: Transaction) -> int:
@@ -49,8 +49,7 @@ def _search(services: Services, id: str, lane: str) -> Change[int]:
         record = work.record(id)
         if record is None:
             return 0
-        root = work.root(record)
-        added = linking.search_again(work, root)
+        added = linking.search_again(work, record, numbers) if record.active else 0
         if record.pending:
             record.pending = False
             work.change(record)
@@ -60,9 +59,9 @@ def _search(services: Services, id: str, lane: str) -> Change[int]:
     return change
 
 
-def _search_all(services: Services, principal: Principal, ids: Sequence[str], lane: str) -> int:
+def _apply(services: Services, principal: Principal, changes: Sequence[Change[int]]) -> int:
     added = 0
-    for result in services.store.apply(principal, [_search(services, id, lane) for id in ids]):
+    for result in services.store.apply(principal, changes) if changes else ():
         if isinstance(result, Failed):
             raise result.error
         added += result
@@ -75,16 +74,17 @@ def pending(snapshot: Snapshot, limit: int | None = None) -> list[str]:
 
 
 def finish_pending(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Search for every record that waits; how many did."""
+    """Search for every record that waits; how many did. The search itself holds up no writer."""
     done = 0
     while True:
         with services.store.snapshot(principal) as snapshot:
-            ids = pending(snapshot, BATCH)
-        if not ids:
+            records = list(get_records(snapshot, pending(snapshot, BATCH)).values())
+            searches = [_search(services, one.id, linking.beyond(snapshot, one), "slow-lane") for one in records]
+        if not searches:
             return done
-        _search_all(services, principal, ids, "slow-lane")
-        done += len(ids)
-        progress(len(ids))
+        _apply(services, principal, searches)
+        done += len(searches)
+        progress(len(searches))
 
 
 def last_sweep(snapshot: Snapshot) -> Swept | None:
@@ -104,7 +104,10 @@ def sweep(services: Services, principal: Principal, progress: Callable[[int], No
     ids = _changed(services, principal, before.at) if before else _all(services, principal)
     searched = added = 0
     while batch := list(islice(ids, BATCH)):
-        added += _search_all(services, principal, batch, _SWEEP)
+        with services.store.snapshot(principal) as snapshot:
+            near = [(one, linking.beyond(snapshot, one)) for one in get_records(snapshot, batch).values() if one.active]
+            missing = [_search(services, one.id, numbers, _SWEEP) for one, numbers in near if linking.is_missing(snapshot, services, one, numbers)]
+        added += _apply(services, principal, missing)
         searched += len(batch)
         progress(len(batch))
     swept = Swept(searched, added, records, at)

@@ -75,12 +75,27 @@ def find_candidates(tx: Snapshot, demographics: Demographics, population: int, o
     return Candidates(_fetch(tx, numbers), shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks, cap=BLOCK_CAP))
 
 
-def find_beyond(tx: Snapshot, demographics: Demographics) -> dict[int, tuple[str, Candidate]]:
-    """All that the slow lane and the sweep look at: every member of the blocks within the cap, and whom two larger ones share."""
-    blocks = tx.candidates(blocking_keys(demographics), LARGEST_BLOCK)
+def beyond(tx: Snapshot, record: Record) -> list[int]:
+    """The numbers that the slow lane and the sweep look at: all in the record's blocks within the cap, and whom two larger ones share."""
+    packed = tx.demographics([record.number]).get(record.number)
+    if packed is None:
+        return []
+    blocks = tx.candidates(blocking_keys(unpacked_record(record.number, packed)[1].demographics), LARGEST_BLOCK)
     within = {number for block in blocks.values() if block.size <= BLOCK_CAP for number in block.members}
     over = {key: block.members for key, block in blocks.items() if block.size > BLOCK_CAP and block.members}
-    return _fetch(tx, [*sorted(within), *(number for number in slow_lane(over)[:SLOW_LANE_CAP] if number not in within)])
+    return [*sorted(within), *(number for number in slow_lane(over)[:SLOW_LANE_CAP] if number not in within)]
+
+
+def is_missing(tx: Snapshot, services: Services, record: Record, numbers: Sequence[int]) -> bool:
+    """Whether the record would have an edge to one of these that it has not."""
+    found = _fetch(tx, numbers)
+    own = found.pop(record.number, None)
+    if own is None:
+        return False
+    ids = {candidate.key: id for id, candidate in found.values()}
+    standing = {edge.other(record.id) for edge in open_edges(tx, [record.id]) if edge.kind not in ASSERTED}
+    proposals = matcher.decide(own[1], [candidate for _, candidate in found.values()], services.scorer)
+    return any(one.kind != CONFUSION and ids[one.b if one.a == own[1].key else one.a] not in standing for one in proposals)
 
 
 def _fetch(tx: Snapshot, numbers: Sequence[int]) -> dict[int, tuple[str, Candidate]]:
@@ -103,13 +118,9 @@ def _match(work: Work, record: Record) -> bool:
     return True
 
 
-def search_again(work: Work, record: Record) -> int:
-    """Look for the record's edges further than its arrival did, and link it by them; how many were found that were not there."""
-    demographics = demographics_of(work, record)
-    added = _judge(work, record, demographics, find_beyond(work.tx, demographics))
-    if record.pending:
-        record.pending = False
-        work.change(record)
+def search_again(work: Work, record: Record, numbers: Sequence[int]) -> int:
+    """Judge the record's pairs with these, and link it by them; how many edges were found that were not there."""
+    added = _judge(work, record, demographics_of(work, record), _fetch(work.tx, numbers))
     if added:
         work.moved.add(record.id)
     return added
