@@ -1,9 +1,13 @@
-"""What runs beside the listeners: the slow lane within a minute, the sweep each night (matching.md 3)."""
+"""What runs beside the listeners: the slow lane within a minute, the sweep each night (matching.md 3), and the purge.
+
+Index entries that ended are kept while a page link may still ask for them, then dropped.
+"""
 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,6 +17,9 @@ from app.principal import SYSTEM
 from app.services import Services
 
 SLOW_LANE_SECONDS = 20.0
+PURGE_SECONDS = 600.0
+PAGE_LINKS = timedelta(minutes=65)
+"""How long ended index entries are kept: longer than a page link lives (fhir.md 2, Paging)."""
 SWEEP_HOUR = 2
 """The hour (UTC) from which the night's sweep begins."""
 
@@ -27,6 +34,7 @@ class Upkeep(threading.Thread):
         self._services = services
         self._seconds = seconds
         self._stopping = threading.Event()
+        self._purged = time.monotonic()
 
     def run(self) -> None:
         """Take turns until told to stop."""
@@ -44,11 +52,21 @@ class Upkeep(threading.Thread):
             done = finish_pending(self._services, SYSTEM)
             if done:
                 _log.info("slow-lane", searched=done)
+            if time.monotonic() - self._purged >= PURGE_SECONDS:
+                self._purge()
             if self._is_night():
                 swept = sweep(self._services, SYSTEM)
                 (_log.warning if swept.alarm else _log.info)("sweep", searched=swept.searched, added=swept.added, records=swept.records)
         except WealdError as refusal:
             _log.warning("upkeep", refused=type(refusal).__name__)
+
+    def _purge(self) -> None:
+        """Drop the index entries that no page link can ask for any more."""
+        self._purged = time.monotonic()
+        before = (self._services.clock() - PAGE_LINKS).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        dropped = self._services.store.purge(before)
+        if dropped:
+            _log.info("purge", dropped=dropped)
 
     def _is_night(self) -> bool:
         """Whether this night's sweep is still to be made."""

@@ -103,13 +103,13 @@ def apply_group(services: Services, received: Sequence[Received], principal: Pri
     return [answers[place] for place in range(len(received))]
 
 
-def read(services: Services, raw: bytes) -> Received:
-    """Read and map one message; what is wrong with it is kept with it."""
+def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
+    """Read and map one message; what is wrong with it is kept with it. ``on_host`` as in ``SourceRegistry.feed``."""
     head = er7.head(raw)
     source: Source | None = None
     frame = raw if isinstance(raw, Frame) else Frame(raw)
     try:
-        source = services.sources.feed(head.sending_application, head.sending_facility, frame.certificate)
+        source = services.sources.feed(head.sending_application, head.sending_facility, frame.certificate, on_host=on_host)
         if frame.over_size:
             raise TooLarge("The message is larger than this feed may send.")
         if source is None and head.present:

@@ -170,7 +170,7 @@ class Loader:
         held, self._messages = self._messages, []
         if not held:
             return
-        answers = adt.apply_group(self._services, [adt.read(self._services, raw) for _, raw in held], self._principal)
+        answers = adt.apply_group(self._services, [adt.read(self._services, raw, on_host=True) for _, raw in held], self._principal)
         for (name, _), answer in zip(held, answers, strict=True):
             if answer.error is not None:
                 self.report.rejected.append(Rejection(name, f"{answer.code} {answer.error.hl7_code}: {answer.error.text}"))

@@ -38,14 +38,14 @@ CROSS_SECTION = (
     ("LSPINE", "CT Lumbar spine"),
 )  # fmt: skip
 RESONANCE = (
-    ("HEAD", "MRI Head"), ("KNEE", "MRI Knee"), ("LSPINE", "MRI Lumbar spine"), ("PROSTATE", "MRI Prostate"), ("SHOULDER", "MRI Shoulder"),
+    ("HEAD", "MRI Head"), ("KNEE", "MRI Knee"), ("LSPINE", "MRI Lumbar spine"), ("ABDOMEN", "MRI Liver"), ("SHOULDER", "MRI Shoulder"),
 )  # fmt: skip
 ULTRASOUND = (
     ("ABDOMEN", "US Abdomen"),
     ("PELVIS", "US Pelvis"),
     ("NECK", "US Neck"),
     ("LEG", "US Doppler leg veins"),
-    ("UTERUS", "US Obstetric"),
+    ("KIDNEY", "US Renal tract"),
 )
 LIMBS = frozenset({"HAND", "KNEE", "ANKLE", "SHOULDER", "WRIST", "LEG"})
 

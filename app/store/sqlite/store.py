@@ -29,10 +29,9 @@ _LAST_COMMIT = "SELECT number, instant FROM commits ORDER BY number DESC LIMIT 1
 _PURGED = "INSERT INTO fact VALUES ('purged', ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 _MOST_IN_A_COMMIT = 512
 _PURGED_AT_ONCE = 5_000
-_CHECKPOINT_PAGES = 32_000
 _CAREFUL_GROUPS = 20
 """After a group had to run twice, so many run with savepoints at once: what brought it about is likely to go on."""
-_WAL_BYTES = 256 * 2**20
+_WAL_BYTES = 64 * 2**20
 
 
 def _now() -> int:
@@ -81,7 +80,7 @@ class _Open:
             schema.upgrade(self.writer)
         self.readers: deque[sqlite3.Connection] = deque()
         self.names = Names()
-        self.pages_since_checkpoint = 0
+        self.log_size_due = _WAL_BYTES
         self.careful_groups = 0
         self.turn = threading.Condition()
         self.committing = False
@@ -223,7 +222,7 @@ class SqliteStore:
             self._attempt(opened, calls, careful=True)
 
     def _attempt(self, opened: _Open, calls: list[_Call], *, careful: bool) -> None:
-        writer, before = opened.writer, opened.writer.total_changes
+        writer = opened.writer
         writer.execute("BEGIN IMMEDIATE")
         try:
             number, instant = writer.execute(_LAST_COMMIT).fetchone() or (0, 0)
@@ -239,7 +238,7 @@ class SqliteStore:
                 writer.execute("ROLLBACK")
         if transaction.dirty:
             names.commit()
-            self._checkpoint_if_due(opened, writer.total_changes - before)
+            self._checkpoint_if_due(opened)
 
     def _run(self, transaction: SqliteTransaction, call: _Call) -> None:
         """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
@@ -255,16 +254,20 @@ class SqliteStore:
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
             call.error = error
 
-    def _checkpoint_if_due(self, opened: _Open, changed_rows: int) -> None:
-        """Move the log into the file once enough pages may have been written; the commit stands whether or not it succeeds."""
-        opened.pages_since_checkpoint += changed_rows
-        if opened.pages_since_checkpoint < _CHECKPOINT_PAGES:
-            return
-        opened.pages_since_checkpoint = 0
+    def _checkpoint_if_due(self, opened: _Open) -> None:
+        """Move the log into the file once it is large; the commit stands whether or not it succeeds.
+
+        Its size is the measure, since a row can change many pages. Where readers hold the log, the next try waits
+        until it has grown again.
+        """
         with suppress(sqlite3.DatabaseError, OSError):
-            opened.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if self._path.with_name(self._path.name + "-wal").stat().st_size > _WAL_BYTES:
+            if self._log_size() >= opened.log_size_due:
+                opened.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 self._truncate_log(opened)
+                opened.log_size_due = self._log_size() + _WAL_BYTES
+
+    def _log_size(self) -> int:
+        return self._path.with_name(self._path.name + "-wal").stat().st_size
 
     def _truncate_log(self, opened: _Open) -> None:
         opened.writer.execute("PRAGMA busy_timeout = 0")

@@ -80,3 +80,15 @@ def test_the_thread_takes_its_first_turn_at_once_and_ends_when_told(turns):
     thread.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_index_entries_that_no_page_link_can_ask_for_are_dropped_in_time(turns, monkeypatch):
+    asked = []
+    given = services(NIGHT.replace(hour=12))
+    given.store.purge = lambda before: asked.append(before) or 3
+    beside = Upkeep(given)
+    beside.turn()
+    assert asked == []
+    monkeypatch.setattr(upkeep, "PURGE_SECONDS", 0.0)
+    beside.turn()
+    assert asked == ["2026-01-02T11:25:00.000Z"]

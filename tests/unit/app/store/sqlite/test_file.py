@@ -212,7 +212,6 @@ def test_a_reader_that_meets_a_broken_page_is_told_as_unavailable(store: SqliteS
 
 
 def test_the_log_is_moved_into_the_file_and_stays_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_CHECKPOINT_PAGES", 20)
     monkeypatch.setattr(engine, "_WAL_BYTES", 400_000)
     store, log = open_store(path), path.with_name("weald.db-wal")
     largest = 0
@@ -226,7 +225,6 @@ def test_the_log_is_moved_into_the_file_and_stays_bounded(path: Path, monkeypatc
 
 
 def test_an_open_snapshot_holds_the_checkpoint_back_and_is_not_harmed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_CHECKPOINT_PAGES", 1)
     monkeypatch.setattr(engine, "_WAL_BYTES", 0)
     store = open_store(path)
     applied(store, put("a", b"1"))
@@ -240,7 +238,6 @@ def test_an_open_snapshot_holds_the_checkpoint_back_and_is_not_harmed(path: Path
 
 
 def test_a_checkpoint_that_fails_does_not_fail_the_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_CHECKPOINT_PAGES", 1)
     store = open_store(path)
     store._open().writer.set_authorizer(
         lambda action, what, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_PRAGMA and what == "wal_checkpoint" else sqlite3.SQLITE_OK
