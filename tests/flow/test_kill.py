@@ -1,5 +1,10 @@
 """kill -9 at any point loses nothing that was acknowledged, doubles nothing and leaves nothing half done, on each engine."""
 
+import os
+import random
+import subprocess
+import sys
+import time
 from collections import Counter
 
 import orjson
@@ -89,6 +94,29 @@ def test_the_engine_past_one_machine_survives_twenty_kills_and_one_of_its_server
 
     region = small_region(tmp_path / "region", people=14, studies=10)
     survives(tmp_path, f"{database.uri}/weald", region, kills=20, seed=2, meanwhile=meanwhile)
+
+
+def test_a_load_that_is_killed_is_finished_by_running_it_again(tmp_path):
+    feeds, files = small_region(tmp_path / "region", people=20, studies=40)
+    loaded = sorted((tmp_path / "region").glob("*/dicom"))[:2]
+    store = f"sqlite:///{tmp_path / 'weald.db'}"
+    environment = {**os.environ, "WEALD_MODE": "sample", "WEALD_STORE": store}
+
+    def load(folder):
+        command = [sys.executable, "-c", "from app.cli import main; main()", "load", "--source", f"{folder.parent.name}-PACS", str(folder)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    chance = random.Random(4)
+    for folder in loaded:
+        killed = load(folder)
+        time.sleep(0.5 + chance.random())
+        killed.kill()
+        killed.wait()
+        assert load(folder).wait(60) == 0
+    services = sample_services(store)
+    deliver(services, [("adt", message) for messages in feeds.values() for message in messages] + arrivals(files), group=256)
+    assert told(services) == unkilled(tmp_path / "unkilled", feeds, files)
+    services.store.close()
 
 
 @pytest.mark.long
