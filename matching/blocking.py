@@ -9,6 +9,7 @@ from math import log2
 from typing import Protocol
 
 from matching.demographics import NONE, Demographics, Name
+from matching.learning import is_overshared
 
 FAMILIES = ("nn", "id", "db", "di", "sn", "fy", "fm", "gy", "gm", "ds", "pg", "pf", "ph", "em", "sg", "sf", "m3", "c4")
 
@@ -33,6 +34,9 @@ EXCLUDED = {
     "c4": ("given", "family", "city"),
 }
 """The fields that each family's pairs agree in by construction: left out of its EM."""
+
+OF_SHARED_VALUES = frozenset({"id", "ph", "em", "sg", "sf"})
+"""Families whose key is a value that many records may come to share: a surgery's phone, a care home."""
 
 KEYS_KEPT = 48
 BLOCK_CAP = 200
@@ -64,6 +68,14 @@ def _key(family: str, text: str) -> int:
 def family_of(key: int) -> str:
     """The two-letter family of a blocking key."""
     return FAMILIES[(key & (1 << 64) - 1) >> _HASH_BITS]
+
+
+def is_no_key(key: int, size: int) -> bool:
+    """Whether a block of that size shows that its value is shared by so many records that it is no key (matching.md 2, Learned).
+
+    It follows from the size alone, and so is taken back when the records are fewer.
+    """
+    return is_overshared(size) and family_of(key) in OF_SHARED_VALUES
 
 
 def _number_texts(d: Demographics) -> Iterator[tuple[str, str]]:

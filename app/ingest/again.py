@@ -10,6 +10,8 @@ from itertools import islice
 import orjson
 
 from app.ingest import linking
+from app.ingest.evidence import STOPPED
+from app.ingest.learned import all_known, unlearn
 from app.ingest.publish import finish
 from app.ingest.records import PENDING, get_records
 from app.ingest.work import Cause, Work
@@ -110,10 +112,30 @@ def sweep(services: Services, principal: Principal, progress: Callable[[int], No
         added += _apply(services, principal, missing)
         searched += len(batch)
         progress(len(batch))
+    _apply(services, principal, _relearn(services, principal))
     swept = Swept(searched, added, records, at)
     keep: list[Change[None]] = [lambda tx: tx.put(SETTING, _SWEEP, orjson.dumps(swept))]
     services.store.apply(principal, keep)
     return swept
+
+
+def _relearn(services: Services, principal: Principal) -> list[Change[int]]:
+    """A change for each stopped NHS number: it is lifted where the records have been put right."""
+    with services.store.snapshot(principal) as snapshot:
+        numbers = [said["number"] for said in all_known(snapshot) if said["state"] == STOPPED]
+    return [_learn_again(services, number) for number in numbers]
+
+
+def _learn_again(services: Services, number: str) -> Change[int]:
+    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def change(tx: Transaction) -> int:
+        work = Work(tx, services, Cause("matcher", f"{_SWEEP} {at}", at, at))
+        unlearn(work, number)
+        finish(work)
+        return 0
+
+    return change
 
 
 def _all(services: Services, principal: Principal) -> Iterator[str]:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from app.ingest.records import Record
 from app.ingest.work import Work
+from app.services import Services
+from app.store.contract import LEARNED, Snapshot
 from mappers.context import NHS_NUMBER
 from mappers.facts import PatientFacts, Stamp
 from mappers.patient import PatientState
 from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
 from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
-from matching.normalise import normalise
+from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise
 from matching.scoring import Scored
 
+STOPPED, SUPERSEDED, LIFTED = "stopped", "superseded", "lifted"
+"""What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good."""
 MOTHERS_MAIDEN_NAME = f"{HL7}/patient-mothersMaidenName"
 UNUSABLE_SYSTEM = "/study-patient"
 """How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
@@ -126,7 +132,32 @@ def is_enough(facts: RecordFacts) -> bool:
 def demographics_of(work: Work, record: Record) -> Demographics:
     """The record as the matcher sees it, with what was merged into it."""
     states = [record.state, *(one.state for one in work.records(record.merged))]
-    return normalise(record_facts(states), admit_test_numbers=work.services.settings.admit_test_numbers, learned=work.services.learned)
+    return normalised(work.tx, work.services, record_facts(states))
+
+
+def normalised(tx: Snapshot, services: Services, facts: RecordFacts) -> Demographics:
+    """The facts as the matcher sees them, with what the store has learned of their NHS number."""
+    learned = learned_of_number(tx, facts.nhs_number) if facts.nhs_number else NOTHING_LEARNED
+    return normalise(facts, admit_test_numbers=services.settings.admit_test_numbers, learned=learned)
+
+
+def learned_of_number(tx: Snapshot, number: str) -> Learned:
+    """What the store has learned of an NHS number: that it is stopped, or which one has superseded it, and so on to the last."""
+    superseded: dict[str, str] = {}
+    number = normal_number(number)
+    while number not in superseded and (body := tx.get(LEARNED, number_key(number))) is not None:
+        said = orjson.loads(body)
+        if said["state"] == STOPPED:
+            return Learned(stopped=frozenset({number}), superseded=superseded)
+        if said["state"] != SUPERSEDED:
+            break
+        superseded[number] = number = said["successor"]
+    return Learned(superseded=superseded) if superseded else NOTHING_LEARNED
+
+
+def number_key(number: str) -> str:
+    """The key under which the store keeps what it learned of an NHS number."""
+    return f"nhs-number|{number}"
 
 
 def evidential_conflict(work: Work, a: Record, b: Record) -> bool:

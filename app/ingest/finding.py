@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.ingest.evidence import normalised
 from app.ingest.linking import Candidates, find_candidates
 from app.ingest.records import Record, get_records
 from app.services import Services
@@ -15,7 +16,6 @@ from matching.clustering import MARGIN, VETO_MARGIN
 from matching.demographics import RecordFacts
 from matching.linking import CONFUSION, EdgeProposal
 from matching.model import GRADES
-from matching.normalise import normalise
 from matching.records import NUMBER, Candidate
 from matching.scoring import Scored
 
@@ -52,7 +52,7 @@ class Search:
 
 def find_persons(snapshot: Snapshot, services: Services, facts: RecordFacts) -> Search:
     """The persons that the facts may be of: each by its best record of those the snapshot's caller may see."""
-    demographics = normalise(facts, admit_test_numbers=services.settings.admit_test_numbers, learned=services.learned)
+    demographics = normalised(snapshot, services, facts)
     asked = Candidate(ASKED, -1, demographics)
     near = find_candidates(snapshot, demographics, services.scorer.model.population)
     ids = {candidate.key: id for id, candidate in near.found.values()}

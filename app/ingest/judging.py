@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import NotFound
 from app.ingest.edges import Edge, open_edges
-from app.ingest.evidence import record_facts
+from app.ingest.evidence import normalised, record_facts
 from app.ingest.records import Record, get_record, get_records, identifier_keys, record_from_body
 from app.ingest.stewardship import find_record
 from app.principal import Principal
@@ -15,7 +15,6 @@ from app.services import Services
 from app.store.contract import RECORD, Snapshot
 from matching.blocking import BLOCK_CAP, blocking_keys, family_of, is_thin, rank
 from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
-from matching.normalise import normalise
 from matching.scoring import Scored
 
 PAGE = 10_000
@@ -47,12 +46,11 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
     """The explanation of a pair, each named by Patient id or ``system|value`` (matching.md 10)."""
     with services.store.snapshot(principal) as snapshot:
         a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
-        admit = services.settings.admit_test_numbers
         demographics = []
         for record in (a, b):
             merged = get_records(snapshot, record.merged)
             states = [record.state, *(merged[id].state for id in record.merged if id in merged)]
-            demographics.append(normalise(record_facts(states), learned=services.learned, admit_test_numbers=admit))
+            demographics.append(normalised(snapshot, services, record_facts(states)))
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
     ranked = [number for number in rank(blocks, services.scorer.model.population, is_thin(demographics[0])) if number != a.number]

@@ -15,13 +15,14 @@ from app.ingest.assertions import in_force
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
 from app.ingest.identity import digest_key
+from app.ingest.learned import learn
 from app.ingest.records import Record
 from app.ingest.reviews import Question, ask, open_review
 from app.ingest.work import Work
 from app.services import Services
-from app.store.contract import PERSON, Snapshot
+from app.store.contract import PERSON, Block, Snapshot
 from matching import linking as matcher
-from matching.blocking import BLOCK_CAP, SLOW_LANE_CAP, blocking_keys, in_order, is_thin, is_under_blocked, shares, slow_lane
+from matching.blocking import BLOCK_CAP, SLOW_LANE_CAP, blocking_keys, in_order, is_no_key, is_thin, is_under_blocked, shares, slow_lane
 from matching.clustering import Component, Partition, derive
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
@@ -47,9 +48,13 @@ def unpacked_record(number: int, packed: bytes) -> tuple[str, Candidate]:
 def update(work: Work, records: Sequence[Record]) -> None:
     """Match the records that changed and bring the persons around them up to date."""
     touched = set(work.moved)
-    for record in records:
-        if record.active and _match(work, record):
+    ahead = list(records)
+    while ahead:
+        record = ahead.pop(0)
+        sharing = _match(work, record) if record.active else None
+        if sharing is not None:
             touched.add(record.id)
+            ahead += [one for one in learn(work, record, sharing) if one not in ahead]
     if touched:
         _regroup(work, touched)
 
@@ -69,10 +74,15 @@ class Candidates:
 
 def find_candidates(tx: Snapshot, demographics: Demographics, population: int, own: int = -1) -> Candidates:
     """The candidates that share blocking keys, best 64 (thin: 128); ``own`` is the number of the record itself, whose blocks of one say nothing."""
-    blocks = {key: block for key, block in tx.candidates(blocking_keys(demographics), BLOCK_CAP).items() if block.members != (own,)}
+    blocks = _blocks(tx, demographics, BLOCK_CAP)
+    blocks = {key: block for key, block in blocks.items() if block.members != (own,)}
     shared = shares(blocks, population, cap=BLOCK_CAP)
     numbers, others = in_order(shared, is_thin(demographics))
     return Candidates(_fetch(tx, numbers), shared, shared[others[0]] if others else 0.0, is_under_blocked(blocks, cap=BLOCK_CAP))
+
+
+def _blocks(tx: Snapshot, demographics: Demographics, cap: int) -> dict[int, Block]:
+    return {key: block for key, block in tx.candidates(blocking_keys(demographics), cap).items() if not is_no_key(key, block.size)}
 
 
 def beyond(tx: Snapshot, record: Record) -> list[int]:
@@ -80,7 +90,7 @@ def beyond(tx: Snapshot, record: Record) -> list[int]:
     packed = tx.demographics([record.number]).get(record.number)
     if packed is None:
         return []
-    blocks = tx.candidates(blocking_keys(unpacked_record(record.number, packed)[1].demographics), LARGEST_BLOCK)
+    blocks = _blocks(tx, unpacked_record(record.number, packed)[1].demographics, LARGEST_BLOCK)
     within = {number for block in blocks.values() if block.size <= BLOCK_CAP for number in block.members}
     over = {key: block.members for key, block in blocks.items() if block.size > BLOCK_CAP and block.members}
     return [*sorted(within), *(number for number in slow_lane(over)[:SLOW_LANE_CAP] if number not in within)]
@@ -102,20 +112,21 @@ def _fetch(tx: Snapshot, numbers: Sequence[int]) -> dict[int, tuple[str, Candida
     return {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
 
 
-def _match(work: Work, record: Record) -> bool:
-    """Index the record and renew its scored edges; False where the matcher sees nothing new.
+def _match(work: Work, record: Record) -> int | None:
+    """Index the record and renew its scored edges; how many candidates share its NHS number, None where the matcher sees nothing new.
 
     A pair that someone calls not the same keeps its scored edge, so that it is there again when that word is taken back.
     """
     demographics = demographics_of(work, record)
     packed = packed_record(record, demographics)
     if work.tx.demographics([record.number]).get(record.number) == packed:
-        return False
+        return None
     work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
     near = find_candidates(work.tx, demographics, work.services.scorer.model.population, record.number)
     record.pending = near.under_blocked
     _judge(work, record, demographics, near.found)
-    return True
+    number = demographics.nhs_number
+    return sum(candidate.demographics.nhs_number == number for _, candidate in near.found.values()) - 1 if number else 0
 
 
 def search_again(work: Work, record: Record, numbers: Sequence[int]) -> int:

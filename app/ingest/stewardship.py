@@ -19,6 +19,7 @@ from app.ingest.assertions import between, state
 from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, reopen_edge
 from app.ingest.evidence import demographics_of
 from app.ingest.identity import digest_key, mint_id
+from app.ingest.learned import Said, known, restore, supersede
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
 from app.ingest.resources import EVERYONES, save_derived
@@ -29,6 +30,8 @@ from app.services import Services
 from app.store.contract import DECISION, REVIEW, Change, Failed, Snapshot, Transaction
 from mappers.links import Decision, provenance
 from matching.caps import PSEUDO_PERSON, TWO_NUMBERS, vetoes
+from matching.demographics import EVIDENTIAL
+from matching.normalise import normal_number
 
 OUTCOMES = ("same", "different", "cannot-tell", "bad-data")
 _ACTIVITY = {"link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "same": "confirmed", "different": "rejected"}
@@ -50,8 +53,9 @@ class Decided:
 class Ruling:
     """One steward's decision in the making: ``stated`` and ``ended`` the edges it put in force and took out of it.
 
-    ``dropped``: edges that an undone decision had stated and that were ended since; they do not come back. ``item`` is the
-    review item that it answers, as it was; ``undoes`` the key of the decision that it takes back.
+    ``dropped``: edges that an undone decision had stated and that were ended since; they do not come back. ``learned``:
+    what was known before of each NHS number that it says something of. ``item`` is the review item that it answers, as it
+    was; ``undoes`` the key of the decision that it takes back.
     """
 
     work: Work
@@ -62,6 +66,7 @@ class Ruling:
     stated: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
+    learned: dict[str, Said | None] = field(default_factory=dict)
     item: dict[str, Any] | None = None
     outcome: str | None = None
     undoes: str | None = None
@@ -137,12 +142,28 @@ def _check_joinable(work: Work, first: Iterable[Record], second: Iterable[Record
             raise BusinessRule(_VETOED[veto])
 
 
-def link(ruling: Ruling, first: str, second: str) -> None:
-    """State that two records are one person. BusinessRule where their persons cannot be one."""
+def _supersede(ruling: Ruling, records: Iterable[Record], number: str) -> None:
+    """State that one of the two verified NHS numbers of these records has been superseded by the other (matching.md 6)."""
+    work, number = ruling.work, normal_number(number.rpartition("|")[2])
+    seen = [demographics_of(work, record) for record in records]
+    numbers = {one.nhs_number for one in seen if one.nhs_state == EVIDENTIAL}
+    if number not in numbers or len(numbers) != 2:
+        raise BusinessRule("The superseded number is one of two verified NHS numbers of these records.")
+    ruling.learned[number] = known(work.tx, number)
+    supersede(work, number, (numbers - {number}).pop())
+
+
+def link(ruling: Ruling, first: str, second: str, superseded: str | None = None) -> None:
+    """State that two records are one person. BusinessRule where their persons cannot be one.
+
+    ``superseded``: the one of their two verified NHS numbers whose place the other has taken.
+    """
     work = ruling.work
     a, b = _pair(work, first, second)
     if a.person != b.person:
         sides = _answering(work, a.person), _answering(work, b.person)
+        if superseded:
+            _supersede(ruling, [*sides[0], *sides[1]], superseded)
         _check_joinable(work, *sides)
         for one, other in product(*sides):
             if (one.id, other.id) != (a.id, b.id) and any(edge.kind == "not-same" for edge in between(work, one.id, other.id)):
@@ -180,7 +201,7 @@ def split(ruling: Ruling, person: str, records: Sequence[str]) -> None:
         ruling.state("not-same", one, other)
 
 
-def settle(ruling: Ruling, key: str, outcome: str) -> None:
+def settle(ruling: Ruling, key: str, outcome: str, superseded: str | None = None) -> None:
     """Answer a review item: ``same`` links its records, ``different`` parts them, ``cannot-tell`` and ``bad-data`` only close it."""
     work = ruling.work
     item = open_item(work.tx, key)
@@ -190,7 +211,10 @@ def settle(ruling: Ruling, key: str, outcome: str) -> None:
     if outcome in ("same", "different"):
         if len(pair) != 2:
             raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
-        (link if outcome == "same" else unlink)(ruling, *pair)
+        if outcome == "same":
+            link(ruling, pair[0], pair[1], superseded)
+        else:
+            unlink(ruling, pair[0], pair[1])
     ruling.about(*work.records(pair))
     ruling.item, ruling.outcome = item, outcome
     save_review(work, {**item, "state": "settled", "outcome": outcome, "settled_by": work.cause.agent, "decision": ruling.key})
@@ -223,6 +247,9 @@ def undo(ruling: Ruling, *names: str) -> None:
         if edge.ended_by == decision["cause"]:
             edge.ended_by = decision["dropped"][edge.id]
             put_edge(work, edge)
+    for number, before in decision["learned"].items():
+        ruling.learned[number] = known(work.tx, number)
+        restore(work, number, before)
     _restore_item(ruling, decision)
     _save_decision(work.tx, {**decision, "undone_by": ruling.key})
 
@@ -325,6 +352,7 @@ def _record_decision(ruling: Ruling) -> Decided:
     _save_decision(work.tx, {
         "key": ruling.key, "provenance": id, "action": ruling.action, "outcome": ruling.outcome, "by": work.cause.agent, "cause": work.cause.reference,
         "why": ruling.why, "at": work.cause.occurred, "records": ruling.records, "stated": ruling.stated, "ended": ruling.ended, "dropped": ruling.dropped,
+        "learned": ruling.learned,
         "item": ruling.item, "undoes": ruling.undoes, "undone_by": None,
     })  # fmt: skip
     save_derived(work.tx, _provenance(ruling, id, persons), EVERYONES)

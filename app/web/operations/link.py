@@ -9,6 +9,6 @@ from app.web.operations.deciding import decide, given
 
 
 def link(exchange: Exchange, id: str | None) -> Response:  # noqa: ARG001  (of the type, not of an instance)
-    """POST Patient/$link with two record and a reason."""
-    asked = given(exchange, {"record": "named"})
-    return decide(exchange, asked, "link", *asked.names("record", 2, 2))
+    """POST Patient/$link with two ``record``, a ``reason``, and where both have a verified NHS number, the ``superseded`` one."""
+    asked = given(exchange, {"record": "named", "superseded": "named"})
+    return decide(exchange, asked, "link", *asked.names("record", 2, 2), *asked.names("superseded", 0, 1))
