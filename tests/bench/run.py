@@ -73,9 +73,8 @@ def bench_dicom(results, folder, studies, instances):
 
 def large_study(services, instances=500):
     """A study of 500 instances as DICOM JSON, loaded by the loader; its id."""
-    from mappers.dicom.dicom_json import facts_from_json  # noqa: PLC0415
-
     from app.ingest import dicom  # noqa: PLC0415
+    from mappers.dicom.dicom_json import facts_from_json  # noqa: PLC0415
 
     uid = "2.25.500500500500"
     context = services.sources.contexts()["RTK-PACS"]
