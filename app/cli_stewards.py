@@ -17,6 +17,7 @@ from app.errors import UnknownKey
 from app.ingest import stewardship
 from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
+from app.ingest.learned import all_known
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
 from app.settings import load_settings
@@ -83,6 +84,20 @@ def _act(config: Path | None, who: str, why: str, action: str, *arguments: Any) 
     click.echo(f"Done. The persons are {', '.join(decided.persons)}.\nTo take it back: weald review undo {decided.provenance} --why ...")
 
 
+_SUPERSEDED = click.option("--superseded", help="Of two verified NHS numbers, the one whose place the other has taken.")
+
+
+@review.command()
+@click.argument("first")
+@click.argument("second")
+@_SUPERSEDED
+@_decided
+@click.pass_obj
+def link(config: Path | None, first: str, second: str, superseded: str | None, who: str, why: str) -> None:
+    """State that two records (Patient id, or system|value) are one person."""
+    _act(config, who, why, "link", first, second, superseded)
+
+
 def _pair_command(name: str, help: str) -> None:
     @review.command(name, help=help)
     @click.argument("first")
@@ -93,7 +108,6 @@ def _pair_command(name: str, help: str) -> None:
         _act(config, who, why, name, first, second)
 
 
-_pair_command("link", "State that two records (Patient id, or system|value) are one person.")
 _pair_command("unlink", "State that two records are not one person.")
 _pair_command("merge", "Join two persons (golden Patient ids).")
 
@@ -127,10 +141,40 @@ def _settle_command(name: str, outcome: str, help: str) -> None:
         _act(config, who, why, "settle", item, outcome)
 
 
-_settle_command("confirm", "same", "Answer a review item: the records are one person.")
+@review.command()
+@click.argument("item")
+@_SUPERSEDED
+@_decided
+@click.pass_obj
+def confirm(config: Path | None, item: str, superseded: str | None, who: str, why: str) -> None:
+    """Answer a review item: the records are one person."""
+    _act(config, who, why, "settle", item, "same", superseded)
+
+
 _settle_command("reject", "different", "Answer a review item: the records are not one person.")
 _settle_command("cannot-tell", "cannot-tell", "Close a review item until there is new evidence.")
 _settle_command("bad-data", "bad-data", "Close a review item: the data are wrong.")
+
+
+@review.command()
+@click.pass_obj
+def numbers(config: Path | None) -> None:
+    """List the NHS numbers that are stopped, superseded or lifted, for stewards' eyes."""
+    with _services(config).store.snapshot(SYSTEM) as snapshot:
+        found = all_known(snapshot)
+    table = Table("NHS number", "is", "successor", "since", "by", title=f"{len(found)} NHS numbers")
+    for said in found:
+        table.add_row(said["number"], said["state"], said.get("successor", ""), said["at"], said["cause"])
+    Console().print(table)
+
+
+@review.command()
+@click.argument("number")
+@_decided
+@click.pass_obj
+def lift(config: Path | None, number: str, who: str, why: str) -> None:
+    """State that a stopped NHS number is good after all."""
+    _act(config, who, why, "lift", number)
 
 
 @click.command()

@@ -21,7 +21,7 @@ def _patient(id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision about links: ``action`` linked, unlinked, merged, split, undone, unmerged, review, confirmed or rejected.
+    """One decision about links: ``action`` linked, unlinked, merged, split, undone, lifted, unmerged, review, confirmed or rejected.
 
     ``agent`` names who decided: the matcher with its model, a feed with its message, or a steward. ``edge`` is the id
     of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair. ``fields`` gives the

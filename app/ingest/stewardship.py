@@ -17,9 +17,10 @@ import orjson
 from app.errors import BusinessRule, NotFound, UnknownKey
 from app.ingest.assertions import between, state
 from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, reopen_edge
-from app.ingest.evidence import demographics_of
+from app.ingest.evidence import STOPPED, demographics_of
 from app.ingest.identity import digest_key, mint_id
-from app.ingest.learned import Said, known, restore, supersede
+from app.ingest.learned import Said, holders, known, restore, supersede
+from app.ingest.learned import lift as lift_number
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
 from app.ingest.resources import EVERYONES, save_derived
@@ -34,7 +35,7 @@ from matching.demographics import EVIDENTIAL
 from matching.normalise import normal_number
 
 OUTCOMES = ("same", "different", "cannot-tell", "bad-data")
-_ACTIVITY = {"link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "same": "confirmed", "different": "rejected"}
+_ACTIVITY = {"link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "lift": "lifted", "same": "confirmed", "different": "rejected"}
 _VETOED = {
     TWO_NUMBERS: "Records of the two hold different verified NHS numbers; one number must be superseded first.",
     PSEUDO_PERSON: "A record of the two is of a pseudo person or anonymised; it is linked to nobody.",
@@ -221,6 +222,18 @@ def settle(ruling: Ruling, key: str, outcome: str, superseded: str | None = None
     work.event("review-settled", records=pair, outcome=outcome)
 
 
+def lift(ruling: Ruling, number: str) -> None:
+    """State that a stopped NHS number is good after all, however many people seem to have it."""
+    work, number = ruling.work, normal_number(number)
+    before = known(work.tx, number)
+    held = holders(work, number)
+    if before is None or before["state"] != STOPPED or not held:
+        raise BusinessRule("That NHS number is not stopped.")
+    ruling.about(*held)
+    ruling.learned[number] = before
+    lift_number(work, number)
+
+
 def undo(ruling: Ruling, *names: str) -> None:
     """Take a decision back: named by its Provenance, or as the last one standing about two records."""
     decision = _decision(ruling.work, names[0]) if len(names) == 1 else _last_about(ruling.work, *names)
@@ -321,7 +334,7 @@ def item_of_task(tx: Snapshot, id: str) -> str:
     return digest_key("review", task["code"]["coding"][0]["code"], *sorted(records))
 
 
-ACTIONS: dict[str, Callable[..., None]] = {"link": link, "unlink": unlink, "undo": undo, "merge": merge, "split": split, "settle": settle}
+ACTIONS: dict[str, Callable[..., None]] = {"link": link, "unlink": unlink, "undo": undo, "merge": merge, "split": split, "settle": settle, "lift": lift}
 
 
 def act(services: Services, principal: Principal, who: str, why: str, action: str, *arguments: Any) -> Decided:

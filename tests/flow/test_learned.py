@@ -2,8 +2,10 @@
 
 import pytest
 
+from app.errors import BusinessRule
 from app.ingest.again import sweep
 from app.ingest.learned import all_known
+from app.ingest.stewardship import act
 from app.principal import SYSTEM
 from tests.flow.doors import NHS_NUMBER, mrn
 from tests.flow.messages import ALICE, ANNA, BEA, CHARLIE, NUMBERS, adt, cx, pid
@@ -68,6 +70,21 @@ def test_the_sweep_lifts_a_stop_too(shared):
     sweep(shared.services, SYSTEM)
     assert known(shared) == []
     assert golden(shared, mrn("A1")) == golden(shared, mrn("X1", "RXC"))
+
+
+def test_a_steward_may_lift_a_stop_and_take_that_back(shared):
+    lifted = act(shared.services, SYSTEM, "jo", "The others are slips.", "lift", N)
+    assert known(shared) == [(N, "lifted")]
+    assert golden(shared, mrn("A1")) == golden(shared, mrn("X1", "RXC"))
+    enrol(shared, "E1", {5: "QUILL^EVE", 7: "19550505", 8: "F"})
+    assert known(shared) == [(N, "lifted")]
+    act(shared.services, SYSTEM, "jo", "They are not.", "undo", lifted.provenance)
+    assert known(shared) == [(N, "stopped")]
+
+
+def test_only_a_stopped_number_is_lifted(shared):
+    with pytest.raises(BusinessRule):
+        act(shared.services, SYSTEM, "jo", "Why not.", "lift", NUMBERS["bea"])
 
 
 # A superseded number.
