@@ -22,7 +22,7 @@ REJECTED = 3
 
 ELSEWHERE = {
     "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_stewards",
-    "link": "app.cli_matching", "evaluate": "app.cli_matching", "sweep": "app.cli_upkeep",
+    "link": "app.cli_matching", "evaluate": "app.cli_matching", "train": "app.cli_matching", "sweep": "app.cli_upkeep",
 }  # fmt: skip
 """Commands by the module that has them, imported when asked for, so that the others start fast."""
 
@@ -71,7 +71,6 @@ def _services(config: Path | None) -> Services:
 @click.pass_obj
 def serve(config: Path | None, sample_region: Path | None) -> None:
     """Start the listeners: HTTP and MLLP."""
-    from app.sample import welcome
     from app.serve import serve as run
     from app.services import is_empty, open_store
 
@@ -83,7 +82,12 @@ def serve(config: Path | None, sample_region: Path | None) -> None:
     def prepare() -> None:
         _services(config).store.close()
 
-    sys.exit(run(settings, config, prepare, lambda: welcome(settings, region, sample_region)))
+    def when_ready() -> None:
+        from app.sample import welcome  # imports the loader, for which no listener should wait
+
+        welcome(settings, region, sample_region)
+
+    sys.exit(run(settings, config, prepare, when_ready))
 
 
 @weald.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mappers.dicom.dataset import dicom_term, snomed_from_retired
+from mappers.dicom.dictionary import dicom_term, snomed_from_retired
 from mappers.dicom.tables import CODING_SYSTEMS, DCM, KNOWN_MODALITIES, LATERALITY, RETIRED_SNOMED, SCT
 
 NICIP = "https://nicip.nhs.uk"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from mappers.dicom.codes import coding_from_code, concepts_from_codes, laterality_coding, modality_coding
-from mappers.dicom.dataset import body_part, sop_class_name
+from mappers.dicom.dictionary import body_part, sop_class_name
 from mappers.dicom.election import Election, voices
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.identifiers import scoped_system
