@@ -125,17 +125,26 @@ class Flush:
         self._put(collections.resource, key, last.raw, new=held is None)
         if held is not None and not held["deleted"]:
             self._add(collections.search, UpdateOne({"_id": f"{key}/{held['entered']}"}, {"$set": {"stop": Int64(versions[0].start)}}))
-        if last.raw_entries is not None:
-            self._add(collections.search, InsertOne(last.raw_entries))
+        self._entries(versions)
         if held is not None:
             self._keeper(key, held, last)
+
+    def _entries(self, versions: Sequence[Saved]) -> None:
+        """The entries of each version, those of all but the last already ended."""
+        last = versions[-1]
+        for saved, later in pairwise(versions):
+            if saved.entries is not None:
+                ended = {"stop": Int64(later.start), "keeper": _found_by(last)}
+                self._add(self._reader.collections.search, InsertOne({**saved.entries.document, **ended}))
+        if last.raw_entries is not None:
+            self._add(self._reader.collections.search, InsertOne(last.raw_entries))
 
     def _keeper(self, key: str, held: Raw, last: Saved) -> None:
         """History and earlier entries are seen by whoever may see the resource now, the entries of a deleted one by nobody."""
         keeper = last.resource.custodian or NOBODY
         if held["keeper"] != keeper:
             self._keepers.append((self._reader.collections.version, key, keeper))
-        found_by = GONE if last.resource.deleted else keeper
+        found_by = _found_by(last)
         if found_by != (GONE if held["deleted"] else held["keeper"]):
             self._keepers.append((self._reader.collections.search, key, found_by))
 
@@ -156,6 +165,11 @@ class Flush:
                 self._add(collection, UpdateMany({"_id": {"$in": gone}}, {"$set": {"stop": start}}))
             new = sorted(wanted - held[key].keys())
             self._add(collection, *(InsertOne({"token": token, "key": key, "start": start, "stop": _OPEN}) for token in new))
+
+
+def _found_by(last: Saved) -> str:
+    """Whose searches find the earlier entries of a resource that now is as ``last`` says."""
+    return GONE if last.resource.deleted else last.resource.custodian or NOBODY
 
 
 def _superseded(document: Mapping[str, Any], until: str) -> Raw:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from bson import Int64
@@ -272,18 +273,24 @@ class MongoTransaction(MongoSnapshot):
         return stored_resource(held) if held else None
 
     def _versions(self, condition: Raw, pin: str | None, limit: int) -> list[Raw]:
-        """The server's versions and the transaction's own; those of the server that its own have followed end with them."""
-        touched = self.layers.resource_keys()
-        own: dict[str, list[StoredResource]] = {key: _each_version(self.layers.versions(key)) for key in touched}
-        found = []
-        for held in super()._versions(condition, pin, limit + len(touched)):
-            later = next((v for v in own.get(held["key"], ()) if v.version >= held["version"]), None)
-            if later is None or (later.version > held["version"] and (pin is None or later.last_updated > pin)):
-                found.append(held)
-        for versions in own.values():
-            current = versions if pin is None else [v for v in versions if v.last_updated <= pin][-1:]
-            documents = [resource_document(version) for version in current]
-            found += [document for document in documents if _passes(document, condition)]
+        """The server's versions and the transaction's own, which end those of the server that they follow.
+
+        Of a resource written here, the custodian it has now decides who sees it.
+        """
+        written = self.layers.resource_keys()
+        if not written:
+            return super()._versions(condition, pin, limit)
+        own = {key: _each_version(self.layers.versions(key)) for key in written}
+        asked = {name: value for name, value in condition.items() if name not in {"key", "keeper"}}
+        wanted = [key for key in written if condition.get("key", key) == key and self.principal.sees(own[key][-1].custodian)]
+        found = [
+            held for held in super()._versions({**asked, "key": {"$in": wanted}}, pin, limit + len(written)) if _stands(held, own, pin)
+        ]
+        if condition.get("key") not in own:
+            found += super()._versions({"key": {"$nin": written}, **condition}, pin, limit)
+        for key in wanted:
+            versions = own[key] if pin is None else [version for version in own[key] if version.last_updated <= pin][-1:]
+            found += [document for document in map(resource_document, versions) if _passes(document, asked)]
         return sorted(found, key=lambda held: str(held["place"]), reverse=True)
 
     def save(
@@ -364,13 +371,19 @@ def _each_version(saved: Sequence[Saved]) -> list[StoredResource]:
     return list({each.resource.version: each.resource for each in saved}.values())
 
 
+def _stands(held: Raw, own: Mapping[str, Sequence[StoredResource]], pin: str | None) -> bool:
+    """True where none of the transaction's own versions is in the place of this one, or follows it by the pinned instant."""
+    later = next((version for version in own[held["key"]] if version.version >= held["version"]), None)
+    return later is None or (later.version > held["version"] and (pin is None or later.last_updated > pin))
+
+
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {"$lt": operator.lt, "$gte": operator.ge}
+
+
 def _passes(document: Raw, condition: Raw) -> bool:
     """True where a document passes a history condition."""
     for field, asked in condition.items():
-        value = document[field]
-        tests = asked if isinstance(asked, dict) else {"$eq": asked}
-        for operator, operand in tests.items():
-            if not {"$eq": value == operand, "$in": operator == "$in" and value in operand,
-                    "$lt": operator == "$lt" and value < operand, "$gte": operator == "$gte" and value >= operand}[operator]:  # fmt: skip
-                return False
+        tests = asked if isinstance(asked, dict) else {}
+        if not all(_TESTS[name](document[field], operand) for name, operand in tests.items()) or (not tests and document[field] != asked):
+            return False
     return True
