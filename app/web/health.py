@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import datetime
 from threading import Lock
 
 import orjson
 from flask import Response
 
 from app.errors import StoreUnavailable
-from app.store.contract import Store
+from app.ingest.again import last_sweep
+from app.ingest.records import PENDING
+from app.principal import SYSTEM
+from app.store.contract import LEARNED, RECORD, REVIEW, Store
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _JSON = "application/health+json"
@@ -74,4 +78,17 @@ def metrics(store: Store, counted: Metrics) -> Response:
     facts = store.facts()
     lines = [*counted.lines(), "# TYPE weald_store_commits gauge", f"weald_store_commits {facts.commit}", "# TYPE weald_store_items gauge"]
     lines += [f"weald_store_items{{kind={orjson.dumps(kind).decode()}}} {n}" for kind, n in sorted(facts.counts.items())]
+    lines += _matcher_lines(store)
     return Response("\n".join(lines) + "\n", 200, content_type=_TEXT)
+
+
+def _matcher_lines(store: Store) -> list[str]:
+    """What waits, what stewards are asked, and what the last sweep found (matching.md 3 and 9)."""
+    with store.snapshot(SYSTEM) as snapshot:
+        waiting, asked = snapshot.count(RECORD, "state", PENDING), snapshot.count(REVIEW, "state", "open")
+        learned, swept = snapshot.count(LEARNED), last_sweep(snapshot)
+    found = {"weald_records_waiting": waiting, "weald_reviews_open": asked, "weald_numbers_learned": learned}
+    if swept is not None:
+        found |= {"weald_sweep_records": swept.searched, "weald_sweep_added": swept.added}
+        found["weald_sweep_seconds"] = int(datetime.fromisoformat(swept.at).timestamp())
+    return [line for name, value in found.items() for line in (f"# TYPE {name} gauge", f"{name} {value}")]

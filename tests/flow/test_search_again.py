@@ -98,3 +98,17 @@ def test_an_edge_stays_when_its_block_outgrew_the_cap(weald, monkeypatch):
     monkeypatch.setattr("app.ingest.linking.BLOCK_CAP", 1)
     weald.accept(adt("A31", pid(cx("X1", "RXC"), number=NUMBERS["alice"], who={**ALICE, 13: "01632 960099^PRN^PH"}), trust="RXC", at="20250601090000"))
     assert golden(weald, AT_RXC) == golden(weald, mrn("A1"))
+
+
+def test_the_metrics_say_what_waits_and_what_the_last_sweep_found(crowded):
+    def gauges():
+        lines = crowded._http.get("/metrics").data.decode().splitlines()
+        return {name: float(value) for name, _, value in (line.partition(" ") for line in lines) if name.startswith("weald_")}
+
+    before = gauges()
+    assert before["weald_records_waiting"] == 1
+    assert "weald_sweep_added" not in before
+    finish_pending(crowded.services, SYSTEM)
+    sweep(crowded.services, SYSTEM)
+    after = gauges()
+    assert (after["weald_records_waiting"], after["weald_sweep_records"], after["weald_sweep_added"]) == (0, 3, 0)
