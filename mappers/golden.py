@@ -98,9 +98,22 @@ class _Person:
                 found.append(_Candidate(member, said, member.id in self._evidential, known(member, said.value)))
         return found
 
-    def _best(self, candidates: Sequence[_Candidate]) -> _Candidate | None:
-        """A known value before an unknown; then class, evidential number, latest event time, smallest key."""
-        return max(candidates, key=lambda c: (c.known, c.said.stamp.rank, c.evidential, c.said.stamp.event_time), default=None)
+    def _best(self, candidates: Sequence[_Candidate], element: str = "") -> _Candidate | None:
+        """A known value before an unknown; then class, evidential number, latest event time, smallest key.
+
+        Of records that say the same with the same standing, the one of the smallest key is named: who of them said it
+        last changes with every message and tells nobody anything.
+        """
+        best = max(candidates, key=lambda c: (c.known, c.said.stamp.rank, c.evidential, c.said.stamp.event_time), default=None)
+        return next((c for c in candidates if best is not None and self._agrees(c, best, element)), None)
+
+    def _agrees(self, candidate: _Candidate, best: _Candidate, element: str) -> bool:
+        """Whether the candidate says what the best one says, all of a repeating element included, with the same standing."""
+        return (
+            candidate.said.value == best.said.value
+            and (candidate.known, candidate.said.stamp.rank, candidate.evidential) == (best.known, best.said.stamp.rank, best.evidential)
+            and (not element or self._elements[candidate.member.id].get(element) == self._elements[best.member.id].get(element))
+        )
 
     def _most_trusts(self, field: str, known: Callable[[Member, Any], bool]) -> _Candidate | None:
         """The value that most trusts give, known values before unknown ones."""
@@ -115,7 +128,7 @@ class _Person:
         """The demographic elements, each of one record and naming it."""
         found: dict[str, Any] = {}
         for element, fields, known in _LISTS:
-            best = self._best(self._candidates(fields, known))
+            best = self._best(self._candidates(fields, known), element)
             if best is not None:
                 found[element] = [self._named(item, best.member) for item in self._elements[best.member.id][element]]
         best = self._best(self._candidates(("maritalStatus",), _any))
@@ -193,7 +206,9 @@ class _Person:
                 said = member.state.served()["nhsNumber"]
                 candidates.append((evidential, status == "01", held.fact.labelled, said.stamp.rank, said.stamp.event_time, status, held, member))
         if candidates:
-            *_, status, held, member = max(candidates, key=lambda c: c[:5])
+            best = max(candidates, key=lambda c: c[:5])
+            same = (c for c in candidates if (c[:4], c[5], c[6].fact.value) == (best[:4], best[5], best[6].fact.value))
+            *_, status, held, member = next(same)
             yield self._named(nhs_identifier(held.fact.value, status), member)
 
 

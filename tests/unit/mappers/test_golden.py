@@ -122,7 +122,7 @@ def test_birth_date_and_gender_are_those_of_most_trusts(member):
         one("c", "RXC", "1970-11-03", "male"), one("d", "RA2", "1970-11-03", "male", 2),
     )  # fmt: skip
     assert (made["birthDate"], made["gender"]) == ("1970-11-03", "male")
-    assert record_of(made["_birthDate"]) == "d"
+    assert record_of(made["_birthDate"]) == "c"
 
 
 def test_the_birth_time_stays_beside_the_name_of_the_record(member):
@@ -178,3 +178,10 @@ def test_a_person_without_records_is_inactive_and_replaced():
     fhir.validate(made)
     assert made["active"] is False
     assert made["link"] == [{"other": {"reference": "Patient/h", "type": "Patient"}, "type": "replaced-by"}]
+
+
+def test_saying_the_same_again_later_changes_nothing_of_the_golden_patient(member):
+    same = {"name": SMITH, "birthDate": {"value": "1970-03-11"}, "gender": {"value": "female", "raw": "F"}}
+    early, late = (golden(member("a", nhs("9434765919", status="01"), **same), member("b", nhs("9434765919", status="01"), day=day, **same)) for day in (1, 9))
+    assert early == late
+    assert record_of(late["name"][0]) == "a"
