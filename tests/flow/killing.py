@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from tests.flow.doors import END, START, answer_from_frame
 
-WINDOW = 6
-"""Messages that a trust has in flight."""
+WINDOW = 3
+"""Messages that a trust has in flight: few, so that there are messages left for every kill."""
 
 
 def free_port():
@@ -89,21 +89,28 @@ class Trust(threading.Thread):
         return sent
 
 
-def stream_and_kill(server, feeds, *, kills, seed, meanwhile=lambda number: None):
-    """Stream all feeds while killing the server ``kills`` times; ``meanwhile`` is called before each start with the kill's number."""
+def stream_and_kill(server, feeds, *, kills, seed, pace=1, meanwhile=lambda number: None):
+    """Stream all feeds while killing the server; ``meanwhile`` is called before each start with the kill's number.
+
+    Each ``pace``-th kill comes after some answers since the last one, within a commit's time of them; the others
+    come as soon as the server listens, while it recovers.
+    """
     chance = random.Random(seed)
     trusts = [Trust(server.port, messages) for messages in feeds]
-    total = sum(map(len, feeds))
+    total, answered = sum(map(len, feeds)), 0
     server.start()
     for trust in trusts:
         trust.start()
-    for number, threshold in enumerate(sorted(chance.sample(range(total * 9 // 10), kills))):
-        while sum(len(trust.answers) for trust in trusts) < threshold:
+    for number in range(kills):
+        wanted = min(answered + chance.randrange(1, 6), total - kills) if number % pace == 0 else 0
+        while sum(len(trust.answers) for trust in trusts) < wanted:
             time.sleep(0.001)
         time.sleep(chance.random() * 0.03)
         server.kill()
+        answered = sum(len(trust.answers) for trust in trusts)
         meanwhile(number)
         server.start()
+    assert answered < total, "the last kill came too late to meet a message"
     for trust in trusts:
         trust.join(120)
         assert not trust.is_alive()

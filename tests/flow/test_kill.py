@@ -64,11 +64,11 @@ def check_that_kills_hurt(trusts, kills):
     assert sum(trust.resent for trust in trusts) >= kills
 
 
-def survives(tmp_path, store, region, *, kills, seed, meanwhile=lambda number: None):
+def survives(tmp_path, store, region, *, kills, seed, **more):
     feeds, files = region
     expected = unkilled(tmp_path / "unkilled", feeds, files)
     with_images(store, files)
-    trusts = stream_and_kill(Server(store, tmp_path / "log"), list(feeds.values()), kills=kills, seed=seed, meanwhile=meanwhile)
+    trusts = stream_and_kill(Server(store, tmp_path / "log"), list(feeds.values()), kills=kills, seed=seed, **more)
     check_that_kills_hurt(trusts, kills)
     check(store, feeds, trusts, expected)
 
@@ -82,7 +82,7 @@ def database(tmp_path):
 
 
 def test_the_embedded_engine_survives_twenty_kills(tmp_path):
-    region = small_region(tmp_path / "region", people=30, studies=24)
+    region = small_region(tmp_path / "region", people=60, studies=30)
     survives(tmp_path, f"sqlite:///{tmp_path / 'weald.db'}", region, kills=20, seed=1)
 
 
@@ -92,8 +92,8 @@ def test_the_engine_past_one_machine_survives_twenty_kills_and_one_of_its_server
             database.kill()
             database.start()
 
-    region = small_region(tmp_path / "region", people=14, studies=10)
-    survives(tmp_path, f"{database.uri}/weald", region, kills=20, seed=2, meanwhile=meanwhile)
+    region = small_region(tmp_path / "region", people=24, studies=12)
+    survives(tmp_path, f"{database.uri}/weald", region, kills=20, seed=2, pace=3, meanwhile=meanwhile)
 
 
 def test_a_load_that_is_killed_is_finished_by_running_it_again(tmp_path):
@@ -123,5 +123,5 @@ def test_a_load_that_is_killed_is_finished_by_running_it_again(tmp_path):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("engine", ["sqlite", "mongo"])
 def test_two_hundred_kills_of_a_larger_region_on_each_engine(tmp_path, database, engine):
-    region = small_region(tmp_path / "region", people=300, studies=200, seed=7)
+    region = small_region(tmp_path / "region", people=600, studies=200, seed=7)
     survives(tmp_path, f"sqlite:///{tmp_path / 'weald.db'}" if engine == "sqlite" else f"{database.uri}/weald", region, kills=200, seed=3)
