@@ -123,7 +123,7 @@ class Committer:
             session.abort_transaction()
             return
         Flush(reader, transaction.known, transaction.layers.top).write(self._writers.beat)
-        self._number(session, token, *transaction.written)
+        self._number(session, token, transaction.commit, transaction.now)
         self._finish(session, sequencer["n"], token, deadline)
 
     def _run(self, transaction: MongoTransaction, call: Call) -> None:

@@ -97,7 +97,6 @@ class MongoTransaction(MongoSnapshot):
         super().__init__(reader, principal)
         self.known = Known(reader)
         self.layers = Layers()
-        self.written = last, ""
         self._milliseconds = milliseconds
         self._number(last + 1)
 
@@ -109,13 +108,13 @@ class MongoTransaction(MongoSnapshot):
     @contextmanager
     def caller(self) -> Iterator[None]:
         """One caller's changes: what they wrote is undone where one breaks."""
-        before = self.commit, self._milliseconds, self.written
+        before = self.commit, self._milliseconds
         self.layers.push()
         try:
             yield
         except BaseException:
             self.layers.drop()
-            commit, self._milliseconds, self.written = before
+            commit, self._milliseconds = before
             self._number(commit)
             raise
         self.layers.merge()
@@ -139,8 +138,6 @@ class MongoTransaction(MongoSnapshot):
             if isinstance(refusal, WealdError) and not isinstance(refusal, StoreUnavailable):
                 return Failed(refusal)
             raise
-        if self.layers.top.dirty:
-            self.written = self.commit, self.now
         self.layers.merge()
         return result
 
