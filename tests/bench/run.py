@@ -38,7 +38,7 @@ TARGETS = {
     "ADT over MLLP, 16 connections, 1 in 10 changing": "1,500/s",
     "ADT over MLLP, 1 connection, 1 in 10 changing": "p99 50 ms",
     "match one record (candidates, decide)": "p99 10 ms at 3 M",
-    "create records over the feed's door (groups of 256)": "",
+    "create records over the feed's door (groups of 64)": "",
     "DICOM instances from files, one process": "3,000/s a core",
     "memory of all processes (PSS)": "400 MB",
     "start to both listeners open": "2 s",
@@ -108,7 +108,7 @@ def bench_match(results, size, services, count):
 
 def bench_size(results, folder, size, quick):
     world = build(folder / str(size), size)
-    results.add("create records over the feed's door (groups of 256)", size, world.created_per_second, "per second")
+    results.add("create records over the feed's door (groups of 64)", size, world.created_per_second, "per second")
     services = services_from_settings(load_settings(env=world.environment))
     simulate(40, 120, 6, world.folder / "archive", instances="small")
     for path in sorted((world.folder / "archive").glob("*/dicom")):

@@ -16,6 +16,8 @@ from app.simulate import run
 from mappers.hl7v2.er7 import split_batch
 
 RECORDS_A_PERSON = 2.3
+GROUP = 64
+"""Messages a commit while the store is built: what sixteen busy connections come to."""
 _KEY = re.compile(rb"\rPID\|[^|]*\|[^|]*\|([^\r|]+)")
 _FAMILY = (b"Ashdown", b"Bexley", b"Chanctonbury", b"Ditchling", b"Ebernoe", b"Firle", b"Glynde", b"Hascombe")
 
@@ -43,8 +45,8 @@ def build(folder: Path, records: int) -> World:
     services = services_from_settings(load_settings(env=environment))
     save_configured(services)
     began = time.perf_counter()
-    for start in range(0, len(world.messages), 256):
-        adt.receive_group(services, world.messages[start : start + 256], SYSTEM)
+    for start in range(0, len(world.messages), GROUP):
+        adt.receive_group(services, world.messages[start : start + GROUP], SYSTEM)
     world.created_per_second = len(world.messages) / (time.perf_counter() - began)
     world.records = services.store.facts().counts["kind:record"]
     services.store.close()

@@ -82,7 +82,7 @@ def instant(milliseconds: int) -> str:
 class SqliteTransaction(SqliteSnapshot):
     """A snapshot that writes. ``now`` and ``commit`` are those that the commit will have."""
 
-    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_own", "dirty", "now", "now_milliseconds")
+    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_numbers", "_own", "dirty", "now", "now_milliseconds")
 
     def __init__(self, connection: sqlite3.Connection, names: NewNames, *, commit: int, now: int, careful: bool) -> None:
         super().__init__(connection, names, SYSTEM, commit)
@@ -91,6 +91,7 @@ class SqliteTransaction(SqliteSnapshot):
         self._own: set[int] = set()
         self._indexed: set[int] = set()
         self._counts: Counter[str] = Counter()
+        self._numbers: dict[str, int] = {}
         self.dirty = False
         self._number(commit, now)
 
@@ -101,7 +102,7 @@ class SqliteTransaction(SqliteSnapshot):
 
     def run_all(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
         """One caller's changes, all undone where one raises anything but a refusal."""
-        before = self._counts.copy(), self.dirty, self.commit, self.now_milliseconds
+        before = self._counts.copy(), self._numbers.copy(), self.dirty, self.commit, self.now_milliseconds
         written = self._connection.total_changes
         self._savepoint("SAVEPOINT caller")
         try:
@@ -110,7 +111,7 @@ class SqliteTransaction(SqliteSnapshot):
             raise
         except BaseException:
             self._undo("caller", written)
-            self._counts, self.dirty, commit, now = before
+            self._counts, self._numbers, self.dirty, commit, now = before
             self._number(commit, now)
             raise
         self._savepoint("RELEASE caller")
@@ -127,7 +128,7 @@ class SqliteTransaction(SqliteSnapshot):
             return self._run(change)
 
     def _run(self, change: Change[T]) -> T | Failed:
-        before, dirty, written = self._counts.copy(), self.dirty, self._connection.total_changes
+        before, dirty, written = (self._counts.copy(), self._numbers.copy()), self.dirty, self._connection.total_changes
         self._own = set()
         self._savepoint("SAVEPOINT change")
         try:
@@ -136,7 +137,7 @@ class SqliteTransaction(SqliteSnapshot):
             raise
         except (WealdError, InNextCommit) as refusal:
             self._undo("change", written)
-            self._counts, self.dirty = before, dirty
+            (self._counts, self._numbers), self.dirty = before, dirty
             if isinstance(refusal, InNextCommit):
                 raise
             return Failed(refusal)
@@ -167,6 +168,7 @@ class SqliteTransaction(SqliteSnapshot):
             "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
             [(name, count) for name, count in self._counts.items() if count],
         )
+        self._connection.executemany("INSERT OR REPLACE INTO number VALUES (?, ?)", sorted(self._numbers.items()))
 
     def _make_name(self, text: str) -> int:
         return self._new_names.make_name(self._connection, text)
@@ -213,8 +215,11 @@ class SqliteTransaction(SqliteSnapshot):
 
     def next_number(self, name: str) -> int:
         self.dirty = True
-        sql = "INSERT INTO number VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
-        return int(self._connection.execute(sql, (name,)).fetchone()[0])
+        if name not in self._numbers:
+            row = self._connection.execute("SELECT value FROM number WHERE name = ?", (name,)).fetchone()
+            self._numbers[name] = row[0] if row else 0
+        self._numbers[name] += 1
+        return self._numbers[name]
 
     # blocks
 
