@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import UnknownKey
 from app.ingest.assertions import end_own, parted_by_steward, parted_since, state
-from app.ingest.edges import Edge, close_edge, edges_of, put_edge
+from app.ingest.edges import ASSERTED, Edge, close_edge, edges_by_id, edges_of, put_edge, reopen_edge
 from app.ingest.evidence import evidential_conflict
 from app.ingest.records import Record
 from app.ingest.resolve import enrol, local_identifiers, named_by
@@ -99,7 +99,7 @@ def _invert(work: Work, survivor: Record, loser: Record, stamp: Stamp) -> bool:
 
 
 def _restore(work: Work, record: Record, stamp: Stamp) -> None:
-    """Take a record out of its merge: it answers for itself again."""
+    """Take a record out of its merge: it answers for itself again, and the matcher judges again what the merge set aside."""
     parent = work.survivor(record)
     parent.merged = [id for id in parent.merged if id != record.id]
     work.moved.add(parent.id)
@@ -107,6 +107,8 @@ def _restore(work: Work, record: Record, stamp: Stamp) -> None:
     for edge in edges_of(work, record.id):
         if edge.kind == "replaced-by" and edge.a == record.id:
             close_edge(work, edge, stamp.event_time)
+            for one in edges_by_id(work.tx, edge.evidence.get("set_aside", ())):
+                reopen_edge(work, one)
     record.replaced_by, record.replaced, record.active = None, None, True
     work.moved.add(record.id)
     work.change(record)
@@ -122,7 +124,9 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
             return
         _restore(work, loser, stamp)
     end_own(work, loser.id, survivor.id, "not-same", stamp.event_time)
-    put_edge(work, Edge.asserted("replaced-by", loser, survivor, work.cause, stamp.event_time))
+    edge = Edge.asserted("replaced-by", loser, survivor, work.cause, stamp.event_time)
+    edge.evidence = {"set_aside": _set_aside(work, loser, stamp)}
+    put_edge(work, edge)
     loser.active, loser.replaced_by, loser.replaced = False, survivor.id, stamp.event_time
     survivor.merged = sorted({*survivor.merged, loser.id})
     work.tx.remove_blocks(loser.number)
@@ -130,6 +134,15 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
     work.change(loser)
     work.change(survivor)
     work.event("merged", record=loser.id, survivor=survivor.id)
+
+
+def _set_aside(work: Work, loser: Record, stamp: Stamp) -> list[str]:
+    """Close what the matcher found of the record by itself, for its values now count as its survivor's past; returns the edges' ids."""
+    scored = [edge for edge in edges_of(work, loser.id) if edge.kind not in ASSERTED]
+    for edge in scored:
+        close_edge(work, edge, stamp.event_time)
+        work.moved.add(edge.other(loser.id))
+    return [edge.id for edge in scored]
 
 
 def link(work: Work, source: Source, first: PatientFacts, second: PatientFacts, stamp: Stamp) -> None:

@@ -310,3 +310,15 @@ def test_every_membership_change_is_explained_by_a_provenance(beas):
     found = beas.found(f"Provenance?target=Patient/{own(beas, 'B1')['id']}")
     assert any("MERGE1" in reason["text"] for one in found for reason in one["reason"])
     assert {one["activity"]["coding"][0]["system"] for one in found} == {f"{W}/CodeSystem/link-action"}
+
+
+@pytest.mark.parametrize("others_first", [True, False], ids=["another trust first", "the merge first"])
+def test_what_only_the_old_record_resembled_is_the_survivors_affair_whoever_spoke_first(weald, others_first):
+    """Before the merge the old record alone resembles the other trust's; after it, its survivor answers, in any order."""
+    told = [adt("A28", pid(cx("X1", "RXC"), who=BEA), trust="RXC", **OLD)]
+    merged = [adt("A28", pid(cx("B1"), who=BEA), **OLD), adt("A28", pid(cx("B2"), f5="FIELD^BEATRICE", f7="20010101", f8="F"), **OLD), merge("B2", "B1")]
+    weald.accept(*(told + merged if others_first else merged + told))
+    survivor, other = weald.golden(own(weald, "B2"))["id"], weald.golden(weald.patient(mrn("X1", "RXC")))["id"]
+    assert survivor != other
+    weald.accept(adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
+    assert weald.golden(own(weald, "B1"))["id"] == weald.golden(weald.patient(mrn("X1", "RXC")))["id"]
