@@ -22,7 +22,7 @@ $(DEV_STAMP): $(STAMP)
 	@touch $@
 
 run: $(STAMP)  ## try Weald: start it in sample mode and load the sample region at the first start
-	@WEALD_MODE=sample $(BIN)/weald serve --sample-region fixtures/region
+	@exec env WEALD_MODE=sample $(BIN)/weald serve --sample-region fixtures/region
 
 test: lint unit  ## all that CI runs
 

@@ -17,6 +17,12 @@ from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
 from matching.scoring import Scored
 
+PARKED = frozenset({
+    "merge-of-others-numbers", "merge-across-nhs-numbers", "merge-across-not-same", "link-of-others-numbers", "link-across-nhs-numbers",
+    "unlink-of-others-numbers", "reused-number",
+})  # fmt: skip
+"""Kinds that ask about a message whose effect waits for a steward (hl7v2.md, park)."""
+
 MATCHED = frozenset({"probable-match", "contested-match", "bridging-match", "refused-assertion"})
 """Kinds that ask about what the persons were derived from, and are moot once that no longer holds."""
 
@@ -45,10 +51,24 @@ class Question:
 
 
 def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Scored | Edge | None = None, **details: Any) -> None:
-    """Ask a steward about these records; the same open question is asked once."""
+    """Ask a steward about these records; the same open question is asked once.
+
+    Where a message is parked, each further one joins the item, and opens it again if it was settled: its AA says that somebody sees it.
+    """
     question = Question(kind, tuple(records), reason, found)
     body = work.tx.get(REVIEW, question.key)
-    _open(work, question, orjson.loads(body) if body else None, details)
+    before = orjson.loads(body) if body else None
+    if kind in PARKED:
+        _park(work, question, before, details)
+    else:
+        _open(work, question, before, details)
+
+
+def _park(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
+    messages = list(before["evidence"].get("messages", ())) if before else []
+    if work.cause.reference not in messages:
+        evidence = {"messages": [*messages, work.cause.reference]}
+        _save_open(work, question, before, {"evidence": evidence, **details}, new=before is None or before["state"] != "open")
 
 
 def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> None:
@@ -68,12 +88,16 @@ def _open(work: Work, question: Question, before: Mapping[str, Any] | None, deta
     evidence = _evidence(question.found)
     if before is not None and (_is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
         return
+    _save_open(work, question, before, {"evidence": evidence, **details}, new=before is None or before["state"] != "open")
+
+
+def _save_open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any], *, new: bool) -> None:
     item = {
         "key": question.key, "kind": question.kind, "records": sorted(set(question.records)), "reason": question.reason,
-        "opened": before["opened"] if before else work.tx.now, "cause": work.cause.reference, "state": "open", "evidence": evidence, **details,
+        "opened": before["opened"] if before else work.tx.now, "cause": work.cause.reference, "state": "open", **details,
     }
     save_review(work, item)
-    if before is None or before["state"] != "open":
+    if new:
         work.event("review-opened", kind=item["kind"], records=item["records"])
 
 

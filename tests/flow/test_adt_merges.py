@@ -2,6 +2,9 @@
 
 import pytest
 
+from app.ingest.stewardship import act
+from app.principal import SYSTEM
+from app.store.contract import REVIEW
 from tests.flow.doors import NHS_NUMBER, W, mrn
 from tests.flow.images import image, study_uid
 from tests.flow.messages import ALICE, ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, mrg, nhs, pid
@@ -227,6 +230,18 @@ def test_a_merge_across_two_verified_nhs_numbers_is_parked(weald):
     assert state(weald) == before
     [task] = weald.tasks("merge-across-nhs-numbers")
     assert {one["valueReference"]["reference"] for one in task["input"]} == {f"Patient/{own(weald, number)['id']}" for number in ("A100", "A200")}
+
+
+def test_a_parked_merge_sent_again_after_its_item_was_settled_is_asked_about_again(weald):
+    weald.accept(adt("A28", pid(cx("A100"), number=NUMBERS["alice"], who=ALICE), **OLD))
+    weald.accept(adt("A28", pid(cx("A200"), number=NUMBERS["anna"], who=ANNA), **OLD))
+    for at in ("20250601090000", "20250602090000"):
+        weald.accept(adt("A40", pid(cx("A100")), mrg(cx("A200")), at=at))
+        [(item, _)] = [one for one in weald.kept(REVIEW) if one[0]["kind"] == "merge-across-nhs-numbers"]
+        assert item["state"] == "open"
+        act(weald.services, SYSTEM, "sue", "the records do not say", "settle", item["key"], "cannot-tell")
+    assert len(item["evidence"]["messages"]) == 2
+    assert weald.tasks("merge-across-nhs-numbers") == []
 
 
 def test_a_merge_of_unverified_numbers_is_applied(weald):
