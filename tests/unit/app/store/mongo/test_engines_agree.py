@@ -14,9 +14,14 @@ from app.principal import SYSTEM
 from app.store import sqlite
 from app.store.contract import Failed, Store, Transaction
 from tests.contract.conftest import Clock
-from tests.unit.app.store.mongo.test_own_writes import SETTINGS, groups, perform, queries, seen
+from tests.unit.app.store.mongo.test_own_writes import SETTINGS, assert_same, groups, perform, queries, seen
 
 EXAMPLES = itertools.count()
+
+
+def kept(step: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The step with a custodian: history on SQLite tells a version that had none under the custodian of today."""
+    return (*step[:-1], step[-1] or "RYR") if step[0] == "save" else step
 
 
 def changes(group: Sequence[Sequence[tuple[Any, ...]]], refused: int) -> list[Callable[[Transaction], object]]:
@@ -24,7 +29,7 @@ def changes(group: Sequence[Sequence[tuple[Any, ...]]], refused: int) -> list[Ca
 
     def change(at: int, steps: Sequence[tuple[Any, ...]]) -> Callable[[Transaction], object]:
         def run(tx: Transaction) -> object:
-            done = [perform(tx, step) for step in steps]
+            done = [perform(tx, kept(step)) for step in steps]
             if at == refused:
                 raise BusinessRule("no")
             return done, tx.commit, tx.now
@@ -48,6 +53,6 @@ def test_both_engines_end_in_the_same_state(new_store, tmp_path_factory, groups,
     assert list(mongo.dump()) == list(embedded.dump())
     with mongo.snapshot(SYSTEM) as one, embedded.snapshot(SYSTEM) as other:
         assert one.commit == other.commit
-        assert seen(one, queries) == seen(other, queries)
+        assert_same(seen(one, queries), seen(other, queries))
     mongo.close()
     embedded.close()

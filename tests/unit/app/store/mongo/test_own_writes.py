@@ -84,6 +84,13 @@ def seen(view: Snapshot, queries: list[Query]) -> list[Any]:
     ]  # fmt: skip
 
 
+def assert_same(one: list[Any], other: list[Any]) -> None:
+    """Answer by answer, so that a difference names its question."""
+    assert len(one) == len(other)
+    for at, (mine, yours) in enumerate(zip(one, other, strict=True)):
+        assert (at, mine) == (at, yours)
+
+
 queries = st.lists(
     st.builds(
         Query, st.sampled_from(("Patient", "ImagingStudy")), drawing.criterion, drawing.sort, st.integers(1, 3), st.none(), st.none() | st.integers(0, 3)
@@ -109,5 +116,5 @@ def test_a_change_sees_what_the_commit_will_hold(new_store, groups, queries, pri
         changes = [lambda tx, steps=steps: [perform(tx, step) for step in steps] for steps in group]
         store.apply(SYSTEM, [*changes, looking])
         with store.snapshot(principal) as snapshot:
-            assert seen(snapshot, present) == inside[-1]
+            assert_same(seen(snapshot, present), inside[-1])
     store.close()
