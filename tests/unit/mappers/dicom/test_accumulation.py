@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mappers.dicom import accumulation
 from mappers.dicom.facts import Attributes
 from mappers.dicom.study import partition
 from tests.unit.mappers.dicom.making import BASE, CONTEXTS, KOS, SERIES, STUDY, code, facts, instance, item, rejection
@@ -212,3 +213,8 @@ def test_a_correction_is_of_its_own_archive_and_of_the_patient_id_only() -> None
 
 def test_a_bare_push_under_another_patient_id_is_a_conflict() -> None:
     assert len(partition([instance(1, PatientID="A200"), instance(1)], {}, CONTEXTS)) == 2
+
+
+def test_a_correction_leaves_the_other_corrections_of_the_source_alone() -> None:
+    moved = accumulation._moved([("2025-01-01", "RTK-PACS", "A", "B"), ("2025-01-02", "RTK-PACS", "C", "D"), ("2025-01-03", "RTK-PACS", "B", "E")])
+    assert [moved["RTK-PACS", key] for key in "ABCDE"] == ["E", "E", "D", "D", "E"]
