@@ -15,6 +15,15 @@ WINDOW = 3
 """Messages that a trust has in flight: few, so that there are messages left for every kill."""
 
 
+PROGRAM = """
+import os, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+from app.serve import run_mllp
+run_mllp(None)
+"""
+"""The MLLP process of ``weald serve``; it ends with the test that started it."""
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -34,7 +43,7 @@ class Server:
     def start(self):
         began = time.monotonic()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-c", "from app.serve import run_mllp; run_mllp(None)"], env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=self._environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
         while True:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < began + 60
@@ -45,11 +54,16 @@ class Server:
 
     def kill(self):
         self._process.kill()
-        self._process.wait()
+        self._end()
 
     def stop(self):
         self._process.terminate()
-        return self._process.wait(40)
+        return self._end()
+
+    def _end(self):
+        code = self._process.wait(40)
+        self._process.stdin.close()
+        return code
 
 
 class Trust(threading.Thread):
