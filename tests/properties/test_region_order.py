@@ -11,7 +11,7 @@ from tests.properties.arrival import deliver, fresh, interleaved, partition, pat
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory):
-    return small_region(tmp_path_factory.mktemp("region"), people=40, studies=60)
+    return small_region(tmp_path_factory.mktemp("region"), people=90, studies=90)
 
 
 def in_order(feeds, files):
@@ -45,7 +45,7 @@ def check(services, region, expected, seed, group):
 def test_the_region_has_people_known_to_several_trusts_and_their_images(expected):
     persons, _, found = expected
     assert sum(len(records) > 1 for records in persons) > 10
-    assert len(found) == 60
+    assert len(found) == 90
 
 
 @pytest.mark.parametrize("seed", [1, 2])
