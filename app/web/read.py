@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import orjson
 from flask import Response
 
 from app.errors import BadRequest, Gone, InvalidValue, NotFound, NotSupported, UnknownType
 from app.search.controls import SUMMARIES
+from app.search.criteria import Query, SortKey, TokenIs
+from app.search.normal import code
 from app.search.params import PARAMETERS
 from app.search.subsets import subset_body
-from app.store.contract import StoredResource
+from app.store.contract import Snapshot, StoredResource
 from app.web.answers import pretty, resource_response
 from app.web.door import Exchange
 from app.web.negotiation import pairs_from_query
 
+STUDY_UID = "urn:dicom:uid"
 _ALLOWED = ("_elements", "_format", "_pretty", "_summary")
 
 
@@ -34,8 +38,21 @@ def read(exchange: Exchange, type_: str, id_: str) -> Response:
     """GET Type/id: the current version."""
     check_type(type_)
     with exchange.services.store.snapshot(exchange.principal) as snapshot:
-        stored = _found(snapshot.resource(type_, id_))
+        current = snapshot.resource(type_, id_)
+        if current is not None and current.deleted and (parted := _parted(snapshot, current)):
+            raise Gone(f"The archives name several persons as the patient of this study: {', '.join(parted)}.")
+        stored = _found(current)
     return resource_response(exchange.environ, stored, as_asked(exchange, stored))
+
+
+def _parted(snapshot: Snapshot, deleted: StoredResource) -> list[str]:
+    """The studies, of those the caller may see, that a deleted one became (imaging.md 3.3): all that have its Study Instance UID."""
+    before = snapshot.version(deleted.type, deleted.id, deleted.version - 1) if deleted.type == "ImagingStudy" else None
+    if before is None or before.deleted:
+        return []
+    named = [one["value"] for one in orjson.loads(before.body).get("identifier", ()) if one.get("system") == STUDY_UID]
+    hits = [snapshot.search(Query(deleted.type, TokenIs("identifier", STUDY_UID, code(uid)), sort=(SortKey("_id"),), total=False)) for uid in named[:1]]
+    return [f"{one.type}/{one.id}" for page in hits for one in page.matches]
 
 
 def vread(exchange: Exchange, type_: str, id_: str, version: str) -> Response:

@@ -62,6 +62,7 @@ def test_one_study_of_two_persons_is_a_study_each_and_the_plain_id_is_gone(alice
     assert bases(alice, his["endpoint"]) == {"https://pacs.rxc.example/dicom-web"}
     status, outcome = alice.ask(f"ImagingStudy/{plain['id']}")
     assert (status, outcome["resourceType"]) == (410, "OperationOutcome")
+    assert all(f"ImagingStudy/{one['id']}" in outcome["issue"][0]["details"]["text"] for one in both)
     assert len(alice.tasks("study-of-two-persons")) == 1
 
 
