@@ -107,6 +107,7 @@ def _restore(work: Work, record: Record, stamp: Stamp) -> None:
     for edge in edges_of(work, record.id):
         if edge.kind == "replaced-by" and edge.a == record.id:
             close_edge(work, edge, stamp.event_time)
+            work.merges.append(("unmerged", edge.id, record.id, parent.id))
             for one in edges_by_id(work.tx, edge.evidence.get("set_aside", ())):
                 reopen_edge(work, one)
     record.replaced_by, record.replaced, record.active = None, None, True
@@ -127,6 +128,7 @@ def _replace(work: Work, loser: Record, survivor: Record, stamp: Stamp) -> None:
     edge = Edge.asserted("replaced-by", loser, survivor, work.cause, stamp.event_time)
     edge.evidence = {"set_aside": _set_aside(work, loser, stamp)}
     put_edge(work, edge)
+    work.merges.append(("merged", edge.id, loser.id, survivor.id))
     loser.active, loser.replaced_by, loser.replaced = False, survivor.id, stamp.event_time
     survivor.merged = sorted({*survivor.merged, loser.id})
     work.tx.remove_blocks(loser.number)

@@ -38,6 +38,7 @@ def publish(work: Work) -> None:
         digest = _save_golden(work, person, work.members(person), document["golden"])
         if digest != document["golden"]:
             work.tx.put(PERSON, person, orjson.dumps({**document, "golden": digest}), {"former": []})
+    _explain_merges(work)
 
 
 def _shared(work: Work, persons: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
@@ -138,11 +139,25 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
     work.event(action, person=person, before=list(before), after=list(after), edge=best.id if best else "")
     if work.cause.agent.startswith(STEWARD):
         return
-    number = work.tx.next_number("provenance")
     decision = Decision(
         action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
         edge=best.id if best else "", grade=best.grade if best else None, weight=best.weight if best else None,
     )
-    targets = [f"Patient/{person}", *(f"Patient/{id}" for id in [*joined, *left])]
+    _prove(work, decision, [person, *joined, *left])
+
+
+def _explain_merges(work: Work) -> None:
+    """The Provenance of each merge and undone merge that moved no record from one person to another."""
+    explained = frozenset(work.explained)
+    for action, edge, loser, survivor in work.merges:
+        if loser not in explained:
+            reason = f"{work.cause.reference}: replaced-by"
+            _prove(work, Decision(action=action, recorded=work.tx.now, agent=work.cause.agent, reason=reason, edge=edge), [survivor, loser])
+
+
+def _prove(work: Work, decision: Decision, patients: Sequence[str]) -> None:
+    work.explained.update(patients)
+    number = work.tx.next_number("provenance")
+    targets = [f"Patient/{id}" for id in patients]
     resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
     save_derived(work.tx, resource, EVERYONES)

@@ -42,7 +42,9 @@ class Work:
 
     ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new;
     ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
-    may change; ``near``: other persons that a person would include at a lower floor of grade.
+    may change; ``near``: other persons that a person would include at a lower floor of grade;
+    ``merges``: (merged or unmerged, edge id, loser, survivor) of each merge done or undone; ``explained``: ids of records
+    that a Provenance of this change names.
     """
 
     tx: Transaction
@@ -56,6 +58,8 @@ class Work:
     studies: dict[str, dict[str, Any]] = field(default_factory=dict)
     near: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
+    merges: list[tuple[str, str, str, str]] = field(default_factory=list)
+    explained: set[str] = field(default_factory=set)
 
     def _one(self, record: Record) -> Record:
         return self.loaded.setdefault(record.id, record)

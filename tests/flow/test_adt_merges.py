@@ -327,6 +327,19 @@ def test_every_membership_change_is_explained_by_a_provenance(beas):
     assert {one["activity"]["coding"][0]["system"] for one in found} == {f"{W}/CodeSystem/link-action"}
 
 
+def test_a_merge_and_its_undo_within_one_person_are_explained_too(weald):
+    weald.accept(*(adt("A28", pid(cx(number), number=NUMBERS["bea"], who=BEA), **OLD) for number in ("B1", "B2")))
+    assert weald.golden(own(weald, "B1")) == weald.golden(own(weald, "B2"))
+    message = merge("B2", "B1", control_id="MERGE1")
+    weald.accept(message, message, merge("B2", "B1"))
+    [found] = weald.found(f"Provenance?target=Patient/{own(weald, 'B1')['id']}&_tag=merged")
+    assert found["reason"][0]["text"] == "RTK-PAS#MERGE1: replaced-by"
+    assert {one["reference"] for one in found["target"]} == {f"Patient/{own(weald, number)['id']}" for number in ("B1", "B2")}
+    before = len(weald.found("Provenance"))
+    weald.accept(adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
+    assert len(weald.found("Provenance")) > before
+
+
 @pytest.mark.parametrize("others_first", [True, False], ids=["another trust first", "the merge first"])
 def test_what_only_the_old_record_resembled_is_the_survivors_affair_whoever_spoke_first(weald, others_first):
     """Before the merge the old record alone resembles the other trust's; after it, its survivor answers, in any order."""
