@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from matching import caps as rules
 from matching.demographics import Demographics
+from matching.grouping import LARGEST_PERSON, MARGIN, VETO_MARGIN, Groups
 from matching.model import GRADES
-from matching.records import LINK, MATCH, NUMBER, REPLACED_BY, STEWARD, Edge, Pair, pair
+from matching.records import LINK, MATCH, NUMBER, REPLACED_BY, STEWARD, Edge, Pair
 from matching.scoring import WEIGHT_DIGITS, Scorer
 
-LARGEST_PERSON = 25
+__all__ = ["LARGEST_PERSON", "MARGIN", "VETO_MARGIN", "Component", "Partition", "connected", "derive", "ordered"]
+
 LARGEST_COMPONENT = 200
-MARGIN = 3.0
-VETO_MARGIN = 6.0
 SPLIT_STEP = 3.0
 
 CERTAIN, PROBABLE, POSSIBLE, _ = GRADES
@@ -65,100 +64,20 @@ def ordered(edges: Iterable[Edge]) -> list[Edge]:
     return by_time
 
 
-@dataclass(slots=True)
-class _Groups:
-    """The groups while they grow. ``roots`` gives each record's root after replaced-by chains are collapsed."""
-
-    component: Component
-    scorer: Scorer
-    of: dict[str, set[str]] = field(default_factory=dict)
-    roots: dict[str, str] = field(default_factory=dict)
-    weights: dict[Pair, float] = field(default_factory=dict)
-    hopeless: dict[Pair, bool] = field(default_factory=dict)
-    adjacent: dict[str, list[Edge]] = field(default_factory=dict)
-
-    def start(self) -> None:
-        """Each record alone; the weights of stored match edges taken as they are."""
-        self.of = {key: {key} for key in self.component.records}
-        self.roots = {key: key for key in self.component.records}
-        for edge in self.component.edges:
-            if edge.kind == MATCH:
-                self.weights[edge.pair] = edge.weight
-                for key in edge.pair:
-                    self.adjacent.setdefault(key, []).append(edge)
-
-    def is_vetoed(self, x: str, y: str) -> bool:
-        records = self.component.records
-        return pair(x, y) in self.component.not_same or bool(rules.vetoes(records[x], records[y]))
-
-    def are_vetoed(self, group: set[str], other: set[str]) -> bool:
-        """Whether a hard veto lies between any members of the two groups."""
-        return any(self.is_vetoed(x, y) for x in group for y in other)
-
-    def _weight(self, about: Pair) -> float:
-        if about not in self.weights:
-            records = self.component.records
-            self.weights[about] = round(self.scorer.weigh(records[about[0]], records[about[1]]), WEIGHT_DIGITS)
-        return self.weights[about]
-
-    def _is_hopeless(self, about: Pair) -> bool:
-        """Whether the pair would stay below possible even if every field both have agreed."""
-        if about not in self.hopeless:
-            records = self.component.records
-            best = self.scorer.potential(records[about[0]], records[about[1]])
-            self.hopeless[about] = self.scorer.grade(best) == GRADES[-1]
-        return self.hopeless[about]
-
-    def is_against(self, group: set[str], other: set[str]) -> bool:
-        """Whether the mean weight of the cross pairs, hopeless ones left out, is below 0. Replaced records do not count."""
-        pairs = sorted(pair(x, y) for x in self._rooted(group) for y in self._rooted(other))
-        weights = [self._weight(about) for about in pairs if not self._is_hopeless(about)]
-        return sum(weights) < 0
-
-    def _rooted(self, group: set[str]) -> set[str]:
-        return {self.roots[key] for key in group}
-
-    def join(self, group: set[str], other: set[str]) -> None:
-        merged = group | other
-        for key in merged:
-            self.of[key] = merged
-
-    def partition(self) -> tuple[Group, ...]:
-        return tuple(sorted({tuple(sorted(group)) for group in self.of.values()}))
-
-    def is_contested(self, edge: Edge) -> bool:
-        """Whether a rival of either side, at most 3 bits weaker (6 where a veto is the reason), cannot join the other side."""
-        side, other = self.of[edge.a], self.of[edge.b]
-        return self._has_rival(side, other, edge.weight) or self._has_rival(other, side, edge.weight)
-
-    def _has_rival(self, side: set[str], other: set[str], weight: float) -> bool:
-        for key in sorted(side):
-            for rival in self.adjacent.get(key, ()):
-                third = self.of[rival.b if rival.a == key else rival.a]
-                if third is side or third is other or rival.weight < weight - VETO_MARGIN:
-                    continue
-                if self.are_vetoed(third, other):
-                    return True
-                if rival.weight >= weight - MARGIN and (len(third) + len(other) > LARGEST_PERSON or self.is_against(third, other)):
-                    return True
-        return False
-
-
-def _collapse(groups: _Groups) -> list[Edge]:
+def _collapse(groups: Groups, edges: Iterable[Edge]) -> list[Edge]:
     """Join replaced-by chains into their root, newest first, but not across a hard veto; returns the edges refused."""
     refused = []
-    edges = sorted((e for e in groups.component.edges if e.kind == REPLACED_BY), key=lambda e: e.pair)
+    replaced = sorted((e for e in edges if e.kind == REPLACED_BY), key=lambda e: e.pair)
     survivors: dict[str, str] = {}
-    for edge in sorted(edges, key=lambda e: e.time, reverse=True):
+    for edge in sorted(replaced, key=lambda e: e.time, reverse=True):
         group, other = groups.of[edge.a], groups.of[edge.b]
-        if group is not other and groups.are_vetoed(group, other):
+        if group is not other and groups.between.are_vetoed(group, other):
             refused.append(edge)
             continue
         survivors.setdefault(edge.a, edge.b)
         if group is not other:
             groups.join(group, other)
-    for key in groups.roots:
-        groups.roots[key] = _root(key, survivors)
+    groups.between.roots = {key: _root(key, survivors) for key in groups.of}
     return refused
 
 
@@ -170,7 +89,7 @@ def _root(key: str, survivors: Mapping[str, str]) -> str:
     return passed[-1] if not key else min(passed[passed.index(key) :])
 
 
-def _apply(groups: _Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[Edge], list[Edge]]:
+def _apply(groups: Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[Edge], list[Edge]]:
     """Merge the two groups of each edge where the rules allow; returns the edges contested and the assertions refused."""
     contested, refused = [], []
     for edge in edges:
@@ -178,20 +97,19 @@ def _apply(groups: _Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[
         if group is other:
             continue
         scored = edge.kind == MATCH
-        if groups.are_vetoed(group, other) or len(group) + len(other) > LARGEST_PERSON:
+        if groups.between.are_vetoed(group, other) or len(group) + len(other) > LARGEST_PERSON:
             if not scored:
                 refused.append(edge)
         elif scored and contest and groups.is_contested(edge):
             contested.append(edge)
-        elif not (scored and groups.is_against(group, other)):
+        elif not (scored and groups.between.is_against(group, other)):
             groups.join(group, other)
     return contested, refused
 
 
 def _derive(component: Component, scorer: Scorer) -> Partition:
-    groups = _Groups(component, scorer)
-    groups.start()
-    refused = _collapse(groups)
+    groups = Groups(component.records, component.edges, component.not_same, scorer)
+    refused = _collapse(groups, component.edges)
     edges = ordered(e for e in component.edges if e.kind != REPLACED_BY)
     contested, more = _apply(groups, [e for e in edges if e.kind != MATCH or e.grade == CERTAIN], contest=True)
     certain = groups.partition()
@@ -246,9 +164,13 @@ def derive(component: Component, scorer: Scorer) -> Partition:
     pieces, left_out = _pieces(component, scorer.weight_bounds[2])
     place = {key: number for number, piece in enumerate(pieces) for key in piece}
     bridges = tuple(sorted((e for e in left_out if place[e.a] != place[e.b]), key=lambda e: e.pair))
+    inside: list[list[Edge]] = [[] for _ in pieces]
+    for edge in component.edges:
+        if place[edge.a] == place[edge.b]:
+            inside[place[edge.a]].append(edge)
     partitions = []
-    for number, piece in enumerate(pieces):
-        edges = tuple(e for e in component.edges if place[e.a] == number == place[e.b])
+    for piece, found in zip(pieces, inside, strict=True):
+        edges = tuple(found)
         partitions.append(_derive(Component({key: component.records[key] for key in piece}, edges, component.not_same), scorer))
     return Partition(
         certain=tuple(sorted(group for p in partitions for group in p.certain)),
