@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,17 @@ def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> No
     for question in questions:
         asked.add(question.key)
         _open(work, question, standing.get(question.key), {})
-    for key, item in standing.items():
-        if key not in asked and item["state"] == "open" and item["kind"] in MATCHED:
+    _close(work, [item for key, item in standing.items() if key not in asked], MATCHED)
+
+
+def close_moot(work: Work, records: Iterable[str], kinds: Collection[str]) -> None:
+    """Close the open questions of these kinds about ``records``: they have answered themselves."""
+    _close(work, [orjson.loads(body) for _, body in work.tx.find(REVIEW, "record", sorted(records))], kinds)
+
+
+def _close(work: Work, items: Iterable[Mapping[str, Any]], kinds: Collection[str]) -> None:
+    for item in items:
+        if item["state"] == "open" and item["kind"] in kinds:
             save_review(work, {**item, "state": "moot", "outcome": "moot"})
             work.event("review-closed", kind=item["kind"], records=item["records"])
 

@@ -11,7 +11,7 @@ from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.identity import mint_id
 from app.ingest.records import Record, index_key
 from app.ingest.resources import save_resource
-from app.ingest.reviews import open_review
+from app.ingest.reviews import close_moot, open_review
 from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import FACTS, STUDY, Snapshot
@@ -112,6 +112,8 @@ def publish(work: Work, document: dict[str, Any]) -> None:
     after = {**document, "published": sorted(published), "misfits": sorted(misfits)}
     index = {"patient-key": sorted({entry["record"] for entry in document["keys"].values()} | {record.id for record in roots.values()})}
     work.tx.put(STUDY, uid, orjson.dumps(after), index)
+    if len(published) < len(document["published"]) or set(document.get("misfits", ())) - misfits:
+        _close_answered(work, index["patient-key"])
     work.event("study-published", study=sorted(published))
 
 
@@ -126,6 +128,13 @@ def _ask(work: Work, roots: Mapping[str, Record], misfits: set[str], groups: Seq
     if len(groups) > 1:
         records = sorted({roots[key].id for keys, _ in groups for key in keys if key in roots})
         open_review(work, "study-of-two-persons", records, "One study names two persons.")
+
+
+def _close_answered(work: Work, records: Sequence[str]) -> None:
+    """Close what was asked of these records' studies, as far as none of them is in doubt any more."""
+    found = [orjson.loads(body) for _, body in work.tx.find(STUDY, "patient-key", records)]
+    still = {"identity-mismatch": any(one.get("misfits") for one in found), "study-of-two-persons": any(len(one["published"]) > 1 for one in found)}
+    close_moot(work, records, [kind for kind, asked in still.items() if not asked])
 
 
 def endpoint_ids(services: Services) -> dict[tuple[str, str], str]:

@@ -85,6 +85,7 @@ def test_a_link_of_the_two_persons_solves_the_conflict_and_the_plain_id_returns(
     weald.accept(adt("A31", pid(cx("X500", "RXC"), number=NUMBERS["alice"], who=ALICE), trust="RXC", at="20250601090000"))
     weald.accept(adt("A31", pid(cx("A100"), number=NUMBERS["alice"], who=ALICE), at="20250601090000"))
     assert [one["id"] for one in studies_of(weald)] == [plain["id"]]
+    assert weald.tasks("study-of-two-persons") == []
     assert {weald.ask(f"ImagingStudy/{id}")[0] for id in parted} == {410}
     assert [one["id"] for one in weald.studies(mrn("A100"))] == [plain["id"]]
 
@@ -117,9 +118,11 @@ def test_a_contradiction_is_seen_when_the_message_comes_after_the_images_and_end
     weald.accept(adt("A28", pid(cx("A100"), who=ALICE), **OLD))
     [study] = studies_of(weald)
     assert ("reference" in study["subject"], "identity-mismatch" in flags(study)) == (False, True)
+    assert len(weald.tasks("identity-mismatch")) == 1
     weald.accept(adt("A31", pid(cx("A100"), who=CHARLIE), at="20250601090000"))
     [study] = studies_of(weald)
     assert ("reference" in study["subject"], "identity-mismatch" in flags(study)) == (True, False)
+    assert weald.tasks("identity-mismatch") == []
     assert len(weald.studies(mrn("A100"))) == 1
 
 
