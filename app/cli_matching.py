@@ -8,22 +8,28 @@ from pathlib import Path
 import click
 
 from app.comparing import Measured, evaluate_files
-from app.errors import InvalidValue
+from app.errors import BusinessRule, InvalidValue
 from app.ingest.judging import StoreQuality, evaluate_store
-from app.models import read_model, write_model
+from app.ingest.training import SEARCHED, train_on_store
+from app.models import read_file, read_model, write_model
 from app.principal import SYSTEM
-from app.services import services_from_settings
+from app.services import Services, matching_model, services_from_settings
 from app.settings import load_settings
 from app.tables import Table, check_given, column, columns_map, columns_of, read_table, rows_of, unquoted, write_rows
 from app.terminal import progress, show_table
 from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
 from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair
 from matching.linkage import link as link_rows
-from matching.model import GRADES
+from matching.model import GRADES, Model, UnusableModel
+from matching.splink import import_splink
 from matching.tables import Columns, Row
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _services(config: Path | None) -> Services:
+    return services_from_settings(load_settings(config))
 
 
 def _shown(table: Table, columns: Columns) -> None:
@@ -121,7 +127,7 @@ def evaluate(config: Path | None, truth: Path, pairs: Path | None, clusters: Pat
     if clusters is not None or groups is not None or apart:
         raise InvalidValue("--clusters, --groups and --apart go with --pairs.")
     known = columns_map(read_table(truth), "id", "cluster")
-    _show_store_quality(evaluate_store(services_from_settings(load_settings(config)), SYSTEM, known), len(known))
+    _show_store_quality(evaluate_store(_services(config), SYSTEM, known), len(known))
 
 
 def _quality(name: str, found: Quality) -> list[tuple[str, str]]:
@@ -163,4 +169,50 @@ def _show_calibration(found: Evaluation) -> None:
     show_table(
         "Calibration: of the pairs of a probability, how many are true", ("p from", "to", "pairs", "mean p", "true"),
         [(f"{one.least:g}", f"{one.most:g}", f"{one.pairs:,}", f"{one.mean_p:.4f}", f"{one.true_share:.4f}") for one in found.calibration],
+    )  # fmt: skip
+
+
+@click.command()
+@click.option("--out", type=NEW_FILE, required=True, help="The model file; the setting matching.model names it.")
+@click.option("--import", "splink", type=FILE, help="Take a Splink settings file over instead of learning from the store.")
+@click.option("--records", type=click.IntRange(1), default=SEARCHED, show_default=True, help="Records drawn at random, with all their candidates.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.pass_obj
+def train(config: Path | None, out: Path, splink: Path | None, records: int, seed: int) -> None:
+    """Learn a model from the store's records, without labels."""
+    if splink is not None:
+        _import(read_file(splink), matching_model(load_settings(config)), out)
+        return
+    with progress() as told:
+        trained = train_on_store(_services(config), seed=seed, searched=records, progress=told)
+    if trained.refusals:
+        raise BusinessRule(f"The training is refused, the model in force stays: {'; '.join(trained.refusals)}.")
+    write_model(out, trained.document, trained.frequencies)
+    _show_model(trained.model(), out)
+    for said, names in (("Key families without enough matches", trained.dropped), ("Fields that keep the shipped weights", trained.defaulted)):
+        if names:
+            click.echo(f"{said}: {', '.join(names)}.")
+
+
+def _import(settings: bytes, ours: Model, out: Path) -> None:
+    """Write the model of a Splink settings file, and say what of it was taken."""
+    try:
+        imported = import_splink(settings, ours)
+    except UnusableModel as error:
+        raise InvalidValue(f"--import: {error}.") from None
+    write_model(out, imported.document, None)
+    click.echo(f"Written to {out}.")
+    click.echo(f"Taken over: {', '.join(imported.mapped) or 'nothing'}.")
+    click.echo(f"Not mapped, ours stays: {', '.join(imported.unmapped) or 'nothing'}.")
+
+
+def _show_model(model: Model, out: Path) -> None:
+    """Print what was learned: sizes, and m, u and weight of agreement of each field."""
+    facts = model.training
+    sizes = [("records", f"{model.population:,}"), ("candidate pairs", f"{facts['candidate_pairs']:,}"), ("pairs of one person among them, expected", f"{facts['expected_matches']:,.0f}")]
+    sizes += [(f"rival {name}, times a match", f"{size / model.lambda_match:.4f}") for name, size in model.rivals.items()]
+    show_table(f"Model {model.id[:12]} written to {out}", ("", ""), sizes)
+    show_table(
+        "Agreement", ("field", "m", "u", "weight (bits)"),
+        [(name, f"{levels[0].m:.4f}", f"{levels[0].u:.3g}", f"{levels[0].weight:+.2f}") for name, levels in model.fields.items()],
     )  # fmt: skip

@@ -27,7 +27,8 @@ def _named_table(document: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a file. InvalidValue where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -36,9 +37,9 @@ def _read(path: Path) -> bytes:
 
 def read_model(path: Path) -> Model:
     """The model of a file and its frequency table. InvalidValue where either cannot be used."""
-    document = _read(path)
+    document = read_file(path)
     digest = _named_table(document)
-    frequencies = _read(frequencies_path(path, digest)) if digest else None
+    frequencies = read_file(frequencies_path(path, digest)) if digest else None
     try:
         return load(document, frequencies)
     except UnusableModel as error:

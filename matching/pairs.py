@@ -116,19 +116,26 @@ def sample(records: Sequence[Demographics], *, left: int = 0, cap: int | None = 
 def sample_of_pairs(
     records: Sequence[Demographics], pairs: Mapping[tuple[int, int], Collection[str]], total: float, *, progress: Progress = no_progress
 ) -> Sample:
-    """The Sample of pairs found elsewhere (a live store): the key families that found each; ``total`` pairs they were found among."""
-    order = sorted(pairs)
-    first, second = (np.array([pair[side] for pair in order], dtype=np.int64) for side in (0, 1))
-    families: dict[str, list[int]] = {}
-    for place, pair in enumerate(order):
+    """The Sample of pairs found elsewhere: the key families that found each; ``total`` pairs they were found among."""
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for pair in sorted(pairs):
         for family in pairs[pair]:
-            families.setdefault(family, []).append(place)
+            rows.setdefault(family, []).append(pair)
+    return sample_of_rows(records, {family: np.array(found, dtype=np.int64).T for family, found in rows.items()}, total, progress=progress)
+
+
+def sample_of_rows(records: Sequence[Demographics], rows: Mapping[str, Indices], total: float, *, progress: Progress = no_progress) -> Sample:
+    """The Sample of pairs found in a live store: by family the rows (2 x n) of the pairs that it found, in any order, any number of times."""
+    count = len(records)
+    codes = {family: np.unique(found.min(axis=0) * count + found.max(axis=0)) for family, found in sorted(rows.items())}
+    every = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *codes.values()]))
+    first, second = np.divmod(every, max(count, 1))
     vectors, vector = compared(records, first, second, progress)
     return Sample(
         records=records,
         first=first,
         second=second,
-        families={family: np.array(places, dtype=np.int64) for family, places in sorted(families.items())},
+        families={family: np.searchsorted(every, found) for family, found in codes.items()},
         total=total,
         left=0,
         vectors=vectors,

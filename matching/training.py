@@ -21,6 +21,7 @@ from matching.model import (
     Level,
     Model,
     alpha,
+    default_model,
     frequency_bytes,
     load,
     model_document,
@@ -69,6 +70,15 @@ class Judged(NamedTuple):
     a: Demographics
     b: Demographics
     same: bool
+
+
+@dataclass(frozen=True)
+class Among:
+    """What a sample was taken from: records of it drawn at random, and how many values of each field it has, in all and of each value."""
+
+    records: Sequence[Demographics]
+    totals: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -252,12 +262,10 @@ def _mean_m(fitted: Mapping[str, Fitted], name: str) -> tuple[Floats, float]:
 def _ratios(sampled: Sample, scorer: Scorer) -> Floats:
     """Of each candidate pair, the odds of a match and of each rival against chance, sizes apart."""
     records = sampled.records
-    rows = [
-        scorer.ratios(sampled.vectors[v], records[i], records[j])
-        for i, j, v in zip(sampled.first.tolist(), sampled.second.tolist(), sampled.vector.tolist(), strict=True)
-    ]
-    columns = [0, *(1 + RIVALS.index(name) for name in scorer.model.rivals)]
-    return np.array(rows).reshape(len(rows), 1 + len(RIVALS))[:, columns]
+    rows = np.empty((len(sampled.first), 1 + len(RIVALS)))
+    for place, (i, j, v) in enumerate(zip(sampled.first.tolist(), sampled.second.tolist(), sampled.vector.tolist(), strict=True)):
+        rows[place] = scorer.ratios(sampled.vectors[v], records[i], records[j])
+    return rows[:, [0, *(1 + RIVALS.index(name) for name in scorer.model.rivals)]]
 
 
 def _family_fits(sampled: Sample, fields: Sequence[str], u: Mapping[str, Floats], rivals: Sequence[str], files: bool) -> tuple[dict[str, Fitted], list[str]]:
@@ -297,6 +305,20 @@ def _levels(
     return levels, defaulted, merged
 
 
+def below_evidential(weak: Sequence[Level], evidential: Sequence[Level]) -> tuple[Level, ...]:
+    """The levels of a weak NHS number, none of which weighs more than an equal evidential one: chance alone may have it so in small samples."""
+    most = evidential[0].m / evidential[0].u
+    return tuple(Level(level.m, max(level.u, level.m / most)) for level in weak)
+
+
+def _with_unseen(levels: dict[str, tuple[Level, ...]], defaulted: list[str], defaults: Model) -> None:
+    """Give a live store's model the fields that no pair filled: tomorrow's records may."""
+    for name in defaults.fields:
+        if name not in levels:
+            levels[name] = defaults.fields[name]
+            defaulted.append(name)
+
+
 def sorted_sample(records: Sequence[Demographics], *, left: int = 0, cap: int | None = None, progress: Progress = no_progress) -> Sample:
     """The sample of a table whose records are put in an order of their own, so that training forgets that of the input."""
     parts = (records[:left], records[left:])
@@ -313,16 +335,18 @@ def train(
     defaults: Model | None = None,
     regression: Sequence[Judged] = (),
     overused_birth_dates: frozenset[str] = frozenset(),
+    among: Among | None = None,
     progress: Progress = no_progress,
     facts: Mapping[str, object] | None = None,
 ) -> Trained:
     """A model of these records; ``defaults`` for fields that no family saw.
 
     ``previous`` is the model to be replaced: its costs are kept, its size of match and its result on the ``regression``
-    set must not differ much. ``overused_birth_dates`` are listed in the document.
+    set must not differ much. ``overused_birth_dates`` are listed in the document. ``among``: where the sample is not all
+    there is, what chance and frequencies are learned from.
     """
-    records = sampled.records
-    first, second = random_pairs(len(records), sampled.left, RANDOM_PAIRS, seed)
+    records = among.records if among else sampled.records
+    first, second = random_pairs(len(records), 0 if among else sampled.left, RANDOM_PAIRS, seed)
     vectors, places = compared(records, first, second, progress, "random pairs")
     fields = model_fields((*sampled.vectors, *vectors), files)
     random_counts = np.bincount(places, minlength=len(vectors)).astype(float)
@@ -330,10 +354,14 @@ def train(
     rivals = active_rivals(records)
     fitted, dropped = _family_fits(sampled, fields, u, rivals, files)
     levels, defaulted, merged = _levels(fields, fitted, u, defaults)
-    frequencies = frequency_bytes(*count_values(records))
+    if defaults and not files:
+        _with_unseen(levels, defaulted, defaults)
+    if "nhs_weak" in levels and "nhs_number" in levels:
+        levels["nhs_weak"] = below_evidential(levels["nhs_weak"], levels["nhs_number"])
+    frequencies = frequency_bytes(among.totals, among.counts) if among else frequency_bytes(*count_values(records))
     costs = previous.costs if previous else Costs()
     known: dict[str, object] = {
-        **(facts or {}), "seed": seed, "records": len(records), "candidate_pairs": len(sampled.first), "random_pairs": len(first),
+        **(facts or {}), "seed": seed, "records": population if among else len(records), "candidate_pairs": len(sampled.first), "random_pairs": len(first),
         "families": {name: round(f.matches, 3) for name, f in fitted.items()}, "dropped": dropped, "defaulted": defaulted,
     }  # fmt: skip
 
@@ -351,7 +379,7 @@ def train(
     made = document(match, sizes, {"expected_matches": expected})
     refusals = (
         *_level_refusals(levels, merged, dropped),
-        *_size_refusals(match, sampled, previous),
+        *_size_refusals(match, sampled, population, previous),
         *_sure_refusals(parts),
         *_regression_refusals(load(made, frequencies), previous, regression),
     )
@@ -368,12 +396,15 @@ def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[st
     return found
 
 
-def _size_refusals(match: float, sampled: Sample, previous: Model | None) -> list[str]:
-    """Why the size of match shows a collapse."""
+def _size_refusals(match: float, sampled: Sample, population: int, previous: Model | None) -> list[str]:
+    """Why the size of match shows a collapse. The shipped model knows nothing of a site's.
+
+    A share of all pairs falls as the records grow in number, so that the previous one is taken to the same number.
+    """
     found = []
     if not 1.0 <= match * sampled.total <= 0.999 * max(len(sampled.first), 1):
         found.append("the share of matches is at its bound")
-    if previous and abs(match / previous.lambda_match - 1) > LARGEST_LAMBDA_CHANGE:
+    if previous and previous.id != default_model().id and abs(match * population / (previous.lambda_match * previous.population) - 1) > LARGEST_LAMBDA_CHANGE:
         found.append("the share of matches differs by more than 20 % from the previous model's")
     return found
 

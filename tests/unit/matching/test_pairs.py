@@ -9,7 +9,7 @@ import pytest
 
 from matching.blocking import blocking_texts
 from matching.comparisons import compare
-from matching.pairs import file_cap, random_pairs, sample, sample_of_pairs
+from matching.pairs import file_cap, random_pairs, sample, sample_of_pairs, sample_of_rows
 from tests.unit.matching.cast import ASP, alice, anna, bea, mrn
 from tests.unit.matching.population import population
 
@@ -96,3 +96,11 @@ def test_random_pairs_are_of_two_records_and_the_same_for_a_seed():
     assert not np.array_equal(second, random_pairs(50, 0, 500, 8)[1])
     first, second = random_pairs(50, 20, 500, 7)
     assert first.max() < 20 <= second.min()
+
+
+def test_rows_of_a_live_store_are_taken_once_in_either_order():
+    rows = {"db": np.array([[3, 0, 1], [0, 3, 2]]), "pf": np.array([[0], [3]])}
+    made = sample_of_rows(RECORDS, rows, 99.0)
+    assert pairs_of(made) == {(0, 3), (1, 2)}
+    assert [made.families[name].tolist() for name in ("db", "pf")] == [[0, 1], [0]]
+    assert sample_of_rows([], {}, 1.0).first.tolist() == []

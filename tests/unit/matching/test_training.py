@@ -284,9 +284,9 @@ def test_training_that_differs_much_from_the_model_before_is_refused(trained):
     before = trained.model()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "RANDOM_PAIRS", 60_000)
-        again = train(sorted_sample(RECORDS), files=True, population=99, previous=before)
+        again = train(sorted_sample(RECORDS), files=True, population=len(RECORDS), previous=before)
         assert not any("20 %" in why for why in again.refusals)
-        other = train(sorted_sample(RECORDS), files=True, population=99, previous=replace(before, lambda_match=before.lambda_match * 2))
+        other = train(sorted_sample(RECORDS), files=True, population=len(RECORDS), previous=replace(before, lambda_match=before.lambda_match * 2))
     assert any("20 %" in why for why in other.refusals)
     assert again.model().costs == before.costs
 
@@ -330,3 +330,30 @@ def test_the_numbers_of_training_are_those_of_the_specification():
     assert (training.START_MATCH, training.START_STRANGER, training.START_RIVALS, training.START_LEVEL_1) == (0.3, 0.4, 0.3, 0.8)
     assert (training.U_SMOOTHING, training.M_SMOOTHING, training.LEAST_SHARE, training.LEAST_MATCHES) == (0.5, 0.02, 0.02, 20.0)
     assert set(LEVEL_COUNTS) == set(default_model().fields)
+
+
+def test_a_weak_number_never_weighs_more_than_an_evidential_one():
+    evidential = (Level(0.9, 0.001), Level(0.05, 0.1), Level(0.03, 0.2), Level(0.02, 0.699))
+    weak = (Level(0.9, 0.0001), Level(0.05, 0.00001), Level(0.03, 0.2), Level(0.02, 0.7))
+    found = training.below_evidential(weak, evidential)
+    assert [round(level.weight, 6) for level in found] == [round(level.weight, 6) for level in (evidential[0], evidential[0], *weak[2:])]
+    assert [level.m for level in found] == [level.m for level in weak]
+
+
+def test_what_a_sample_was_taken_from_gives_chance_and_frequencies():
+    sampled = sorted_sample(RECORDS[:300])
+    among = training.Among(RECORDS[300:600], {"family": 5_000}, {"family": {"archer": 77}})
+    found = train(sampled, files=False, population=5_000, defaults=default_model(), among=among)
+    model = found.model()
+    assert (model.totals, model.frequencies) == ({"family": 5_000}, {"family": {"archer": 77}})
+    assert (found.facts["records"], found.facts["random_pairs"]) == (5_000, 300 * 299 // 2)
+    assert model.fields["email"] == default_model().fields["email"]
+    assert "email" in found.defaulted
+
+
+def test_the_size_of_match_is_compared_at_the_same_number_of_records_and_not_with_the_shipped_model(trained):
+    sampled, match = sorted_sample(RECORDS), trained.model().lambda_match
+    own = replace(trained.model(), population=1_000, lambda_match=match * 3)
+    assert training._size_refusals(match, sampled, 3_000, own) == []
+    assert len(training._size_refusals(match, sampled, 1_000, own)) == 1
+    assert training._size_refusals(match, sampled, 1_000, default_model()) == []
