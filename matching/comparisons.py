@@ -9,6 +9,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import process
 from rapidfuzz.distance.JaroWinkler import similarity as jaro_winkler
 from rapidfuzz.distance.OSA import distance as osa
 from rapidfuzz.distance.OSA import normalized_similarity as osa_similarity
@@ -183,14 +186,15 @@ def _number_level(x: str, y: str) -> int:
     return 4 if passes_check(x) and passes_check(y) else _slips_level(x, y)
 
 
-def _outward(postcode: str) -> str:
+def outward(postcode: str) -> str:
+    """The outward part of a postcode; of what is none, the first three characters."""
     return postcode[:-3] if 5 <= len(postcode) <= 7 and postcode[0].isalpha() and postcode[-3].isdigit() else postcode[:3]
 
 
 def _postcode_level(x: str, y: str) -> int:
     if osa(x, y, score_cutoff=1) <= 1:
         return 2
-    return 3 if _outward(x) == _outward(y) else 4
+    return 3 if outward(x) == outward(y) else 4
 
 
 def _email_level(x: str, y: str) -> int:
@@ -295,3 +299,27 @@ def compare(a: Demographics, b: Demographics) -> Vector:
         ),
         extra,
     )
+
+
+Texts = npt.NDArray[np.object_]
+
+
+def jaro_winklers(xs: Texts, ys: Texts, least: float) -> npt.NDArray[np.float64]:
+    """The Jaro-Winkler similarity of each x with its y, below ``least`` 0. Of each two the smaller text is x."""
+    return process.cpdist(xs, ys, scorer=jaro_winkler, score_cutoff=least, dtype=np.float64)
+
+
+def osas(xs: Texts, ys: Texts, most: int) -> npt.NDArray[np.int32]:
+    """The OSA distance of each x from its y, above ``most`` one more."""
+    return process.cpdist(xs, ys, scorer=osa, score_cutoff=most, dtype=np.int32)
+
+
+def place_levels(xs: Texts, ys: Texts) -> npt.NDArray[np.int8]:
+    """The level of each two different streets or towns, as ``compare`` has it. Of each two the smaller text is x."""
+    levels = np.full(len(xs), 4, dtype=np.int8)
+    levels[process.cpdist(xs, ys, scorer=osa_similarity, score_cutoff=0.85, dtype=np.float64) >= 0.85] = 2
+    for scorer, least, level in ((token_sort_ratio, 90, 2), (token_set_ratio, 80, 3)):
+        left = np.flatnonzero(levels == 4)
+        found = process.cpdist(xs[left], ys[left], scorer=scorer, score_cutoff=least, dtype=np.float64) >= least
+        levels[left[found]] = level
+    return levels

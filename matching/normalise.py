@@ -103,6 +103,11 @@ def is_nickname(x: str, y: str) -> bool:
     return x in forms_y or y in forms_x or not forms_x.isdisjoint(forms_y)
 
 
+def nickname_forms(name: str) -> frozenset[str]:
+    """The name and its canonical forms: two different names are nicknames where these meet."""
+    return _CANONICAL.get(name, _UNNAMED) | {name}
+
+
 def _is_placeholder(value: str) -> bool:
     """Whether the folded name says nothing: Unknown, ZZ…, N/K, one letter repeated."""
     return (

@@ -99,7 +99,7 @@ class Scorer:
             place for place in _TERM_PLACES if FIELDS[place] in model.fields and FIELDS[place] in model.totals
         )
         births = model.fields.get("birth_date", ())
-        self._partial_against = frozenset(place for place in (4, 5) if births and births[place - 1].weight < 0)
+        self.partial_against = frozenset(place for place in (4, 5) if births and births[place - 1].weight < 0)
         self._terms: dict[int, dict[str, Factors]] = {place: {} for place in self._term_places}
         self._bases: dict[Vector, _Base] = {}
         self.bounds = model.costs.bounds
@@ -154,9 +154,19 @@ class Scorer:
         base = self._bases[vector] = _Base(factors, tuple(terms))
         return base
 
+    @property
+    def knows_authorities(self) -> bool:
+        """Whether same_authority is evidence: not where the model knows each identifier by itself."""
+        return not self._has_identifier_fields
+
+    def agreement(self, field: str, value: str) -> float:
+        """What agreeing in this very value of a field weighs, in bits."""
+        place = FIELDS.index(field)
+        return log2(self._term_factors(place, value)[0]) if place in self._term_places else self.model.fields[field][0].weight
+
     def _counts(self, place: int) -> bool:
-        """Whether the field is evidence: same_authority is not where the model knows each identifier by itself."""
-        return place != SAME_AUTHORITY or not self._has_identifier_fields
+        """Whether the field is evidence."""
+        return place != SAME_AUTHORITY or self.knows_authorities
 
     def _level_factors(self, field: str, level: int) -> Factors:
         levels = self._factors.get(field)
@@ -182,7 +192,7 @@ class Scorer:
         A partial birth date that agrees as far as it goes is never evidence against.
         """
         level = vector.levels[BIRTH_DATE]
-        if level in self._partial_against:
+        if level in self.partial_against:
             known = min(len(a.birth_date), len(b.birth_date))
             if known < 8 and a.birth_date[:known] == b.birth_date[:known]:
                 vector = vector.without("birth_date")
