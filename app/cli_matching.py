@@ -1,4 +1,4 @@
-"""The matcher's commands: ``weald link`` and ``evaluate`` on plain tables, ``train``, ``relink`` and ``report`` on the store."""
+"""The matcher's commands: ``weald link`` and ``evaluate`` on plain tables, ``train`` on the store."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from app.errors import InvalidValue
 
@@ -15,15 +16,15 @@ _MODE = 0o666
 
 
 @contextmanager
-def written(path: Path) -> Iterator[TextIO]:
-    """A text stream (UTF-8, line ends as given) that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
+def written_bytes(path: Path) -> Iterator[BinaryIO]:
+    """A stream that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise InvalidValue(f"{path} cannot be written: {error.strerror}.") from None
     made = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -34,6 +35,15 @@ def written(path: Path) -> Iterator[TextIO]:
     finally:
         with suppress(FileNotFoundError):
             made.unlink()
+
+
+@contextmanager
+def written(path: Path) -> Iterator[TextIO]:
+    """A text stream (UTF-8, line ends as given) that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
+    with written_bytes(path) as stream:
+        text = TextIOWrapper(stream, encoding="utf-8", newline="")
+        yield text
+        text.detach()
 
 
 def _mask() -> int:

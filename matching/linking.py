@@ -42,8 +42,8 @@ class EdgeProposal:
         return Edge(self.kind, self.a, self.b, weight=self.weight, grade=self.grade, time=time)
 
 
-def _kind(scored: Scored, record: Candidate, other: Candidate) -> str | None:
-    """What the pair is: a number edge, a confusion, a match of grade possible or better, or nothing."""
+def kind_of(scored: Scored, record: Candidate, other: Candidate) -> str | None:
+    """What a scored pair is: a number edge, a confusion, a match of grade possible or better, or nothing."""
     if scored.vetoes:
         return None
     if scored.confusion:
@@ -70,7 +70,7 @@ def decide(
         if not same_number and scorer.grade(scorer.weigh(demographics, other.demographics)) == GRADES[-1]:
             continue
         scored = scorer.score(demographics, other.demographics)
-        kind = _kind(scored, record, other)
+        kind = kind_of(scored, record, other)
         if kind:
             shared = keys.intersection(blocking_keys(other.demographics, files=files))
             families = tuple(sorted({family_of(key) for key in shared}))

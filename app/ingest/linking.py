@@ -210,12 +210,12 @@ def neighbourhood(tx: Snapshot, services: Services, start: Mapping[str, int]) ->
     for number, packed in tx.demographics(sorted(numbers.values())).items():
         id, candidate = unpacked_record(number, packed)
         near.candidates[candidate.key], near.ids[candidate.key], by_id[id] = candidate, id, candidate.key
-    keys = {id: key for edge in near.edges for id in (edge.a, edge.b) if (key := by_id.get(_end(id, survivors))) is not None}
-    near.component = _component(near, services, keys)
+    keys = {id: key for edge in near.edges for id in (edge.a, edge.b) if (key := by_id.get(end_of(id, survivors))) is not None}
+    near.component = component_of(near, services, keys)
     return near
 
 
-def _component(near: Neighbourhood, services: Services, keys: Mapping[str, str]) -> Component:
+def component_of(near: Neighbourhood, services: Services, keys: Mapping[str, str]) -> Component:
     """The component in the matcher's words. What was scored of a pair that is forbidden says nothing."""
     joins, forbidden = in_force(services, near.edges, keys)
     for edge in near.edges:
@@ -226,7 +226,8 @@ def _component(near: Neighbourhood, services: Services, keys: Mapping[str, str])
     return Component(records, tuple(sorted(joins, key=lambda one: (one.pair, one.kind, one.time))), forbidden)
 
 
-def _end(id: str, survivors: Mapping[str, str]) -> str:
+def end_of(id: str, survivors: Mapping[str, str]) -> str:
+    """The record that answers for this one after all merges; of a ring the last one before it closes."""
     seen = {id}
     while id in survivors and survivors[id] not in seen:
         id = survivors[id]
