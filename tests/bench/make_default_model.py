@@ -18,10 +18,10 @@ import numpy as np
 
 from matching.blocking import BLOCK_CAP, blocking_keys, family_of
 from matching.demographics import Demographics, RawAddress, RawIdentifier, RawName, RecordFacts
-from matching.model import Level, frequency_bytes, load, model_document
+from matching.model import Level, Model, frequency_bytes, load, model_document
 from matching.normalise import normalise
 from matching.pairs import Sample, sample_of_pairs
-from matching.training import count_values, pooled, train
+from matching.training import below_evidential, count_values, pooled, train
 
 SEARCHED = 20_000
 POPULATION = 3_000_000
@@ -110,6 +110,12 @@ def mixed(name: str, learned: tuple[Level, ...] | None) -> tuple[Level, ...]:
     return tuple(Level(float(x), float(y)) for x, y in zip(m, u, strict=True))
 
 
+def shipped_fields(model: Model) -> dict[str, tuple[Level, ...]]:
+    """The fields with their share of the prior; mixing it in must not let a weak NHS number outweigh a verified one."""
+    fields = {name: mixed(name, model.fields.get(name)) for name in PRIOR}
+    return {**fields, "nhs_weak": below_evidential(fields["nhs_weak"], fields["nhs_number"])}
+
+
 def main(folder: Path, out: Path) -> None:
     """Train on the region in ``folder`` and write the default model to ``out``."""
     records = records_of(folder)
@@ -125,7 +131,7 @@ def main(folder: Path, out: Path) -> None:
         population=POPULATION,
         lambda_match=model.lambda_match * scale,
         rivals={name: size * scale for name, size in model.rivals.items()},
-        fields={name: mixed(name, model.fields.get(name)) for name in PRIOR},
+        fields=shipped_fields(model),
         frequencies=frequencies,
         training={
             **model.training, "data": "weald simulate: 100,000 people, seed 11; 20,000 records with their candidates", "scaled_from": len(records),

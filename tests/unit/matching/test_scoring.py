@@ -371,6 +371,11 @@ people = st.builds(
 )  # fmt: skip
 
 
+def test_no_weak_nhs_number_outweighs_an_equal_verified_one_in_the_shipped_model():
+    fields = default_model().fields
+    assert all(level.weight <= fields["nhs_number"][0].weight + 1e-9 for level in fields["nhs_weak"])
+
+
 @given(people, people)
 def test_nobody_is_more_like_a_record_than_itself(a, b):
     assert SCORER.weigh(a, a) >= SCORER.weigh(a, b) - 1e-9
