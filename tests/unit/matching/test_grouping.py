@@ -31,7 +31,7 @@ def crowd(count, *of):
     return Component(records, tuple(edges))
 
 
-@pytest.mark.parametrize(
+like_records = pytest.mark.parametrize(
     "of",
     [
         (alice(),),
@@ -42,12 +42,31 @@ def crowd(count, *of):
     ],
     ids=["identical", "one-number", "twins", "two-numbers", "many-dates"],
 )
-def test_a_crowd_of_150_like_records_takes_less_than_half_a_second(of):
-    component = crowd(150, *of)
-    began = time.process_time()
-    found = derive(component, Scorer(default_model()))
-    assert time.process_time() - began < 0.5
+
+
+def cpu_seconds(count, of):
+    """The least CPU time of three runs; the last result."""
+    times = []
+    for _ in range(3):
+        component = crowd(count, *of)
+        began = time.process_time()
+        found = derive(component, Scorer(default_model()))
+        times.append(time.process_time() - began)
+    return min(times), found
+
+
+@like_records
+def test_a_crowd_of_like_records_costs_no_more_than_its_pairs(of):
+    """Twice the records are four times the pairs; a ratio holds under coverage and load, where a time would not."""
+    (few, _), (many, found) = cpu_seconds(75, of), cpu_seconds(150, of)
+    assert many < 8 * few
     assert max(map(len, found.possible)) <= grouping.LARGEST_PERSON
+
+
+@pytest.mark.bench
+@like_records
+def test_a_crowd_of_150_like_records_takes_less_than_half_a_second(of):
+    assert cpu_seconds(150, of)[0] < 0.5
 
 
 def test_nobody_of_a_crowd_of_identical_records_is_left_out_for_its_order():
