@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, NHS_NUMBER, SAME_AUTHORITY, Vector
+from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, MIDDLE, NHS_NUMBER, SAME_AUTHORITY, Vector
 from matching.demographics import EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, PSEUDO, Demographics
 
 CONFUSION = "confusion"
@@ -61,10 +61,25 @@ def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None
     return Cap("newborn-without-name", "probable")
 
 
+def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float]) -> bool:
+    """Whether the two may be twins: one birth date and family name, given names that differ.
+
+    Of names that are alike, such as Anna and Hannah, only where no number and no middle name in full speaks for one person.
+    """
+    if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3):
+        return False
+    return levels[GIVEN] == 6 or (3 <= levels[GIVEN] <= 5 and levels[MIDDLE] != 1 and not _is_numbered(weights))
+
+
+def _is_numbered(weights: Mapping[str, float]) -> bool:
+    """Whether a number speaks for the pair."""
+    return any(weight > 0 and (field in _NUMBERS or field.startswith("id:")) for field, weight in weights.items())
+
+
 def _evidence_caps(weights: Mapping[str, float]) -> list[Cap]:
     """The caps that follow from which fields speak for the pair."""
     positive = {field for field, weight in weights.items() if weight > 0}
-    numbered = any(field in _NUMBERS or field.startswith("id:") for field in positive)
+    numbered = _is_numbered(weights)
     kinds = sum(field in positive for field in ("given", "family", "birth_date")) + numbered
     found = []
     if positive.isdisjoint(("given", "birth_date")) or kinds < 2:
@@ -81,7 +96,7 @@ def caps(a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str,
     found = _evidence_caps(weights)
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if levels[GIVEN] == 6 and 1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3 and not agreed:
+    if _is_twin_pattern(levels, weights) and not agreed:
         found.append(Cap("twin-pattern", "probable"))
     newborn = _newborn_cap(a, b, vector)
     if newborn:

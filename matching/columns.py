@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,8 @@ NAME_PARTS = ("given", "middle", "family", "given_sound", "family_sound")
 class Columns:
     """Coded records. ``several``: columns of any number of values by name, names apart as given, middle, family and sounds that stand side by side.
 
-    ``single``: columns of one number a record; ``texts``: what the numbers of a column stand for, smaller texts first, "" as 0.
+    ``single``: columns of one number a record; ``texts``: what the numbers of a column stand for, smaller texts first, "" as 0. Identifiers are
+    known by a check sum alone: two that seem equal are only looked at more closely.
     """
 
     several: dict[str, Values]
@@ -107,7 +109,7 @@ class Coder:
         for field_name, attribute in PLACES.items():
             code = number[field_name]
             self._several[field_name].add([code(value) for value in getattr(record, attribute)])
-        self._several["identifier"].add([number["identifier"](f"{system}|{value}") for system, value in record.identifiers])
+        self._several["identifier"].add([crc32(value.encode()) >> 1 for _, value in record.identifiers])
         self._several["system"].add([number["system"](system) for system, _ in record.identifiers])
         single = self._single
         single["birth_date"].append(number["birth_date"](record.birth_date))

@@ -20,7 +20,7 @@ from rapidfuzz.fuzz import token_set_ratio, token_sort_ratio
 from matching.demographics import ALIAS, EVIDENTIAL, Demographics, Name
 from matching.normalise import is_nickname, passes_check
 
-COMPARATOR_VERSION = 1
+COMPARATOR_VERSION = 2
 
 FIELDS = (
     "given", "middle", "family", "guardian", "birth_date", "sex", "birth_order", "nhs_number", "nhs_weak", "same_authority",
@@ -135,7 +135,8 @@ def _is_alike(x: str, y: str) -> bool:
 
 
 def _one_middle_level(x: str, y: str) -> int:
-    if x == y:
+    """The level of two middle names; two equal letters fit, they do not say that the names are equal."""
+    if x == y and len(x) > 1:
         return 1
     if x[0] == y[0] and (len(x) == 1 or len(y) == 1):
         return 2

@@ -18,7 +18,7 @@ from matching.normalise import NORMALISER_VERSION
 
 FORMAT = 1
 
-_HOUSEHOLD = {"family": 0.85, "street": 0.97, "city": 0.97, "postcode": 0.97, "phone": 0.80, "guardian": 0.80}
+_HOUSEHOLD = {"family": 0.85, "street": 0.97, "city": 0.97, "postcode": 0.97, "phone": 0.80, "email": 0.80, "guardian": 0.80}
 _IDENTIFIERS = {"nhs_number": 0.98, "nhs_weak": 0.98, "same_authority": 0.98, "id:*": 0.98}
 
 ALPHA: Mapping[str, Mapping[str, float]] = MappingProxyType({

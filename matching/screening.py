@@ -329,7 +329,7 @@ class Screen:
         return np.where(slips <= 1, 2, np.where(self._outward[x] == self._outward[y], 3, 4)).astype(np.int8)
 
     def _middles(self, x: Codes, y: Codes) -> Levels:
-        levels = np.where((x > 0) & (y > 0), np.where(x == y, 1, 4), NONE).astype(np.int8)
+        levels = np.where((x > 0) & (y > 0), np.where((x == y) & ~self._is_initial[x], 1, 4), NONE).astype(np.int8)
         rest = np.flatnonzero(levels == 4)
         low, high = np.minimum(x[rest], y[rest]), np.maximum(x[rest], y[rest])
         texts = self._texts["middle"]
