@@ -23,7 +23,7 @@ REJECTED = 3
 ELSEWHERE = {
     "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_stewards",
     "link": "app.cli_matching", "evaluate": "app.cli_matching", "train": "app.cli_matching",
-    "relink": "app.cli_relink", "sweep": "app.cli_upkeep",
+    "relink": "app.cli_relink", "report": "app.cli_relink", "sweep": "app.cli_upkeep",
 }  # fmt: skip
 """Commands by the module that has them, imported when asked for, so that the others start fast."""
 

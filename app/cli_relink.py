@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from app.ingest.relinking import Deriver, Difference, apply_shadow, check_changes, difference, now, read_region
+from app.ingest.reporting import DRIFTED, SAMPLED, matching_report
 from app.ingest.shadowing import ScoredEdges, Standing, shadow_edges, standing_edges
 from app.models import read_model
 from app.principal import SYSTEM
+from app.reports import write_report
 from app.services import Services, services_from_settings
 from app.settings import load_settings
 from app.shadows import read_shadow, shadow_path, write_shadow
@@ -73,3 +75,24 @@ def _show_difference(found: Difference, model: str) -> None:
     for said, examples in (("split", found.examples_split), ("joined", found.examples_joined)):
         if examples:
             click.echo(f"Persons {said}, for example: {', '.join(examples)}")
+
+
+@click.group()
+def report() -> None:
+    """Write what Weald knows of itself."""
+
+
+@report.command("matching")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder of the report.")
+@click.option("--sample", type=click.IntRange(1), default=SAMPLED, show_default=True, help="Records drawn at random, whose candidates are weighed.")
+@click.pass_obj
+def matching(config: Path | None, out: Path, sample: int) -> None:
+    """Report links, doubts, blocks, drift and subgroups: a page, drawings, JSON and metrics lines."""
+    services = services_from_settings(load_settings(config))
+    with progress() as told:
+        found = matching_report(services, sample=sample, progress=told)
+    written = write_report(out, found)
+    rows = [("records", f"{found.records:,}"), ("persons", f"{found.persons:,}"), ("records linked", f"{found.linked:,}")]
+    rows += [(f"suspect: {one.reason}", f"{one.persons:,}") for one in found.suspicions]
+    rows += [(f"drift of {one.field}", f"{one.bits:+.2f} bits") for one in found.drifts if abs(one.bits) >= DRIFTED]
+    show_table(f"Written to {written[0]} and {len(written) - 1} files beside it", ("", ""), rows)

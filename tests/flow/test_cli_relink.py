@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 
 import orjson
 import pytest
@@ -15,36 +13,19 @@ import pytest
 from app import shadows
 from app.errors import StoreUnavailable
 from app.ingest import relinking, stewardship
-from app.ingest.again import sweep
 from app.ingest.edges import edge_from_body
 from app.ingest.load import Loader
 from app.ingest.records import record_from_body
 from app.models import read_model, write_model
 from app.principal import SYSTEM
-from app.services import services_from_settings
-from app.settings import load_settings
 from app.store.contract import EDGE, PERSON, RECORD
 from matching.model import canonical_bytes, default_model
 from matching.scoring import Scorer
 from tests.flow.command import run
+from tests.flow.holding import REGION, loaded, opened
 
-REGION = Path(__file__).parents[2] / "fixtures" / "region"
 BITS = 8
 """How many bits more the cautious model asks for."""
-
-
-def opened(folder):
-    return services_from_settings(load_settings(env={"WEALD_MODE": "sample", "WEALD_STORE": f"sqlite:///{folder / 'weald.db'}"}))
-
-
-def loaded(folder, scorer=None):
-    """A store of the sample region's messages, swept, under a model."""
-    services = opened(folder)
-    services = replace(services, scorer=scorer) if scorer else services
-    for trust in sorted(path for path in REGION.iterdir() if path.is_dir()):
-        assert Loader(services, SYSTEM).load([trust / "adt.hl7"]).rejected == []
-    sweep(services, SYSTEM)
-    return services
 
 
 @pytest.fixture(scope="module")
