@@ -95,4 +95,5 @@ def matching(config: Path | None, out: Path, sample: int) -> None:
     rows = [("records", f"{found.records:,}"), ("persons", f"{found.persons:,}"), ("records linked", f"{found.linked:,}")]
     rows += [(f"suspect: {one.reason}", f"{one.persons:,}") for one in found.suspicions]
     rows += [(f"drift of {one.field}", f"{one.bits:+.2f} bits") for one in found.drifts if abs(one.bits) >= DRIFTED]
-    show_table(f"Written to {written[0]} and {len(written) - 1} files beside it", ("", ""), rows)
+    show_table("Matching", ("", ""), rows)
+    click.echo(f"Written to {written[0]} and {len(written) - 1} files beside it.")
