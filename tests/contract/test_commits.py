@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -263,3 +264,24 @@ def test_one_threads_mistake_does_not_undo_anothers_change(store: Store) -> None
     assert outcomes == ["raised"] * 8
     with store.snapshot(SYSTEM) as snapshot:
         assert snapshot.search(Query("Patient", TokenIs("gender", None, "female"), count=1)).total == 24
+
+
+def test_apply_returns_only_when_its_own_change_is_done_however_small_a_group_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many threads leads commits of two changes, in which its own need not be."""
+    monkeypatch.setattr(sys.modules[type(store).__module__], "_MOST_IN_A_COMMIT", 2)
+    wrong: list[str] = []
+
+    def hammer(name: str) -> None:
+        for number in range(6):
+            key = f"{name}-{number}"
+            results = store.apply(SYSTEM, [lambda tx, key=key: (tx.put(EVENT, key, b""), key)[1]])
+            with store.snapshot(SYSTEM) as snapshot:
+                if results != [key] or snapshot.get(EVENT, key) is None:
+                    wrong.append(key)
+
+    threads = [threading.Thread(target=hammer, args=(f"t{number}",)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

@@ -114,12 +114,13 @@ class MongoStore:
         call, turns = Call(principal, changes), self._turns
         with turns.turn:
             turns.waiting.append(call)
-            while turns.committing and not call.done:
-                turns.turn.wait()
-            if not call.done:
-                turns.committing = True
-        if not call.done:
-            self._lead()
+        while not call.done:
+            with turns.turn:
+                turns.turn.wait_for(lambda: call.done or not turns.committing)
+                lead = not call.done
+                turns.committing = turns.committing or lead
+            if lead:
+                self._lead()
         if call.error is not None:
             raise call.error
         return call.results
