@@ -68,16 +68,17 @@ def _services(config: Path | None) -> Services:
 
 
 @weald.command()
-@click.option("--sample-region", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Load this region through the front doors at the first start.")
+@click.option("--sample-region", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Load this region through the front doors at the first start; again where that was broken off.")
 @click.pass_obj
 def serve(config: Path | None, sample_region: Path | None) -> None:
     """Start the listeners: HTTP and MLLP."""
+    from app.ingest.firstload import FirstLoad, begin_first_load
     from app.serve import serve as run
-    from app.services import is_empty, open_store
+    from app.services import open_store
 
     settings = _settings(config)
     store = open_store(settings.store)
-    region = sample_region if is_empty(store) else None
+    due = begin_first_load(store) if sample_region else FirstLoad.NONE
     store.close()
 
     def prepare() -> None:
@@ -86,7 +87,7 @@ def serve(config: Path | None, sample_region: Path | None) -> None:
     def when_ready() -> None:
         from app.sample import welcome  # imports the loader, for which no listener should wait
 
-        welcome(settings, region, sample_region)
+        welcome(settings, due, sample_region)
 
     sys.exit(run(settings, config, prepare, when_ready))
 

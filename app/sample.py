@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import click
 
+from app.ingest.firstload import FirstLoad, end_first_load
 from app.ingest.load import Loader, Report
 from app.mllp.client import send
 from app.principal import SYSTEM
@@ -24,10 +25,10 @@ SHOWN = "alice"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 
 
-def welcome(settings: Settings, region: Path | None, shown: Path | None) -> None:
-    """Load the region, if one is given, and print where to go from here."""
-    if region is not None:
-        _load(settings, region)
+def welcome(settings: Settings, due: FirstLoad, region: Path | None) -> None:
+    """Load the region, if that is due, and print where to go from here."""
+    if region is not None and due is not FirstLoad.NONE:
+        _load(settings, region, due)
     click.echo(f"\nWeald listens. Store: {masked_store(settings.store)}")
     listeners = settings.listeners
     if listeners.http:
@@ -35,27 +36,36 @@ def welcome(settings: Settings, region: Path | None, shown: Path | None) -> None
         click.echo(f"  FHIR     {base}/fhir   ({base}/fhir/metadata)\n  health   {base}/health/ready\n  metrics  {base}/metrics")
     if listeners.mllp:
         click.echo(f"  HL7 v2   MLLP on {listeners.mllp}")
-    if shown is not None and listeners.http:
-        _show(shown, f"http://{listeners.http}/fhir")
+    if region is not None and listeners.http:
+        _show(region, f"http://{listeners.http}/fhir")
     click.echo("Stop with Ctrl-C.")
     sys.stdout.flush()
 
 
-def _load(settings: Settings, region: Path) -> None:
-    """Each trust's feed over its own MLLP connection, all at once; then each archive by the loader."""
+def _load(settings: Settings, region: Path, due: FirstLoad) -> None:
+    """Each trust's feed over its own MLLP connection, all at once; then each archive by the loader; then the store is told that all is in it.
+
+    After a load that was broken off, all is sent again: what is known is answered AA and changes nothing.
+    """
     began = time.monotonic()
+    services = services_from_settings(settings)
+    feeds = sorted(region.glob("*/adt*.hl7"))
+    if due is FirstLoad.AGAIN:
+        click.echo("The first load was broken off; it is made again from the beginning.")
     if settings.listeners.mllp:
-        feeds = sorted(region.glob("*/adt*.hl7"))
         click.echo(f"First start: sending {len(feeds)} trusts' ADT feeds over MLLP ...")
         with ThreadPoolExecutor(len(feeds) or 1) as pool:
             counts = list(pool.map(lambda path: _send(settings.listeners.mllp, path), feeds))
         click.echo(f"  {sum(sent for sent, _ in counts):,} messages, {sum(taken for _, taken in counts):,} acknowledged AA")
-    services = services_from_settings(settings)
+    else:
+        click.echo("First start: loading the trusts' ADT feeds from their files, since MLLP is off ...")
+        Loader(services, SYSTEM).load(feeds)
     click.echo("Loading the trusts' archives ...")
     reports = [_load_archive(services, path) for path in sorted(region.glob("*/dicom*"))]
+    end_first_load(services.store)
     services.store.close()
-    instances, studies = sum(report.accepted for report in reports), len(set().union(*(report.studies for report in reports)))
-    click.echo(f"  {instances:,} instances of {studies:,} studies, {sum(len(report.rejected) for report in reports)} rejected")
+    taken, studies = sum(report.accepted + report.unchanged for report in reports), len(set().union(*(report.studies for report in reports)))
+    click.echo(f"  {taken:,} instances of {studies:,} studies, {sum(len(report.rejected) for report in reports)} rejected")
     click.echo(f"The sample region is loaded ({time.monotonic() - began:.0f} s).")
 
 

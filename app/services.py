@@ -9,11 +9,10 @@ from pathlib import Path
 
 from app.errors import InvalidValue, SettingsError
 from app.models import read_model
-from app.principal import SYSTEM
 from app.search.reach import Reach
 from app.settings import SAMPLE_ID_SECRET, Settings
 from app.sources import SourceRegistry
-from app.store.contract import RECORD, Snapshot, Store
+from app.store.contract import Snapshot, Store
 from app.store.persons import person_members
 from matching.model import Model, default_model
 from matching.normalise import NOTHING_LEARNED, Learned
@@ -53,12 +52,6 @@ def open_store(uri: str) -> Store:
     from app.store import mongo  # noqa: PLC0415
 
     return mongo.open_store(uri)
-
-
-def is_empty(store: Store) -> bool:
-    """True where the store holds no record yet."""
-    with store.snapshot(SYSTEM) as snapshot:
-        return not snapshot.scan(RECORD, limit=1)
 
 
 def matching_model(settings: Settings) -> Model:

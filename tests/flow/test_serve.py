@@ -11,9 +11,16 @@ import time
 import urllib.parse
 import urllib.request
 
+import orjson
+import psutil
 import pytest
 
+from app.ingest.firstload import FirstLoad, begin_first_load
+from app.principal import SYSTEM
+from app.services import open_store
 from app.simulate import run
+from app.store.contract import DEAD_LETTER, MESSAGE, RECORD, SETTING, STUDY
+from tests.properties.arrival import deliver, fresh, partition, patients, sample_services, small_region, studies
 
 WEALD = [sys.executable, "-c", "from app.cli import main; main()"]
 
@@ -102,3 +109,60 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence_that_names_it(tmp_path)
     assert ended.returncode == 2
     assert "web.workers" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def kill_all(process):
+    """kill -9, of the parent and of everything that it started."""
+    whole = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for one in whole:
+        one.kill()
+    psutil.wait_procs(whole, 20)
+    process.wait(20)
+    process.stdout.close()
+
+
+def wait_for(store, kind, number):
+    """Wait until so many documents of a kind are durable."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with store.snapshot(SYSTEM) as snapshot:
+            if snapshot.count(kind) >= number:
+                return
+        time.sleep(0.002)
+    raise AssertionError(f"fewer than {number} of {kind.name}")
+
+
+@pytest.mark.timeout(240)
+def test_a_first_load_that_is_killed_among_messages_and_again_among_images_is_made_whole_by_the_next_start(tmp_path):
+    feeds, files = small_region(tmp_path / "region", people=40, studies=40)
+    messages = sum(map(len, feeds.values()))
+    store = sample_services(f"sqlite:///{tmp_path / 'weald.db'}").store
+    for kind, number in ((MESSAGE, messages // 3), (STUDY, 1)):
+        process = started(tmp_path, "--sample-region", str(tmp_path / "region"))
+        try:
+            wait_for(store, kind, number)
+        finally:
+            kill_all(process)
+    with store.snapshot(SYSTEM) as snapshot:
+        assert not orjson.loads(snapshot.get(SETTING, "sample-region"))["loaded"]
+    last = started(tmp_path, "--sample-region", str(tmp_path / "region"))
+    try:
+        assert "broken off; it is made again" in read_until(last, "Stop with Ctrl-C")
+    finally:
+        assert stop(last) == 0
+    killed, unkilled = sample_services(f"sqlite:///{tmp_path / 'weald.db'}"), fresh(tmp_path / "unkilled")
+    deliver(unkilled, [("adt", message) for feed in feeds.values() for message in feed] + [("dicom", *file) for file in files], group=256)
+    for told in (partition, patients, studies):
+        assert told(killed) == told(unkilled)
+    with killed.store.snapshot(SYSTEM) as snapshot:
+        assert snapshot.count(MESSAGE) == messages
+        assert snapshot.count(DEAD_LETTER) == 0
+    for opened in (store, killed.store, unkilled.store):
+        opened.close()
+
+
+def test_the_sample_is_never_put_into_a_store_that_others_filled(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path / 'weald.db'}")
+    store.apply(SYSTEM, [lambda tx: tx.put(RECORD, "theirs", b"")])
+    assert begin_first_load(store) is FirstLoad.NONE
+    store.close()
