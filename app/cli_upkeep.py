@@ -9,6 +9,7 @@ import click
 
 from app.ingest.again import finish_pending, pending
 from app.ingest.again import sweep as sweep_store
+from app.ingest.lease import Lease, held
 from app.principal import SYSTEM
 from app.services import services_from_settings
 from app.settings import load_settings
@@ -22,16 +23,25 @@ ALARMED = 4
 @click.pass_obj
 def sweep(config: Path | None, only_pending: bool) -> None:
     """Search again for the records that changed since the last sweep, and add the links that were missed."""
-    services = services_from_settings(load_settings(config))
-    with services.store.snapshot(SYSTEM) as snapshot:
-        waiting = len(pending(snapshot))
-    with click.progressbar(length=waiting, label="Waiting records", file=sys.stderr) as bar:
-        done = finish_pending(services, SYSTEM, bar.update)
-    click.echo(f"{done:,} waiting records searched.")
-    if only_pending:
-        return
-    swept = sweep_store(services, SYSTEM)
+    with held(services_from_settings(load_settings(config))) as lease:
+        _finish_pending(lease)
+        if only_pending:
+            return
+        swept = sweep_store(lease.services, SYSTEM, lambda _: lease.keep())
     click.echo(f"{swept.searched:,} records searched again, {swept.added:,} edges added, of {swept.records:,} records.")
     if swept.alarm:
         click.echo("More than 1 in 10,000: the search on arrival misses too much.", err=True)
         sys.exit(ALARMED)
+
+
+def _finish_pending(lease: Lease) -> None:
+    with lease.services.store.snapshot(SYSTEM) as snapshot:
+        waiting = len(pending(snapshot))
+    with click.progressbar(length=waiting, label="Waiting records", file=sys.stderr) as bar:
+
+        def progress(number: int) -> None:
+            lease.keep()
+            bar.update(number)
+
+        done = finish_pending(lease.services, SYSTEM, progress)
+    click.echo(f"{done:,} waiting records searched.")

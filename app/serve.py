@@ -1,4 +1,4 @@
-"""The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, and this one that watches them."""
+"""The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, one for upkeep, and this one that watches them."""
 
 from __future__ import annotations
 
@@ -58,12 +58,24 @@ def run_mllp(config: Path | None) -> None:
     from app.mllp.server import serve as serve_mllp
     from app.principal import SYSTEM
     from app.services import services_from_settings
-    from app.upkeep import Upkeep
 
     settings = load_settings(config)
     services = services_from_settings(settings)
-    Upkeep(services).start()
     serve_mllp(settings, partial(receive_group, services, principal=SYSTEM), failed=partial(receive_failed, services, principal=SYSTEM))
+
+
+def run_upkeep(config: Path | None) -> None:
+    """Do the upkeep until told to stop."""
+    _stand_apart()
+    from app.services import services_from_settings
+    from app.upkeep import Upkeep
+
+    services = services_from_settings(load_settings(config))
+    upkeep = Upkeep(services)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, upkeep.stop)
+    upkeep.run()
+    services.store.close()
 
 
 def check_free(name: str, listener: Listener) -> None:
@@ -101,7 +113,7 @@ def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    children: list[BaseProcess] = []
+    children: list[BaseProcess] = [spawn.Process(target=run_upkeep, args=(config,), name="upkeep")]
     if settings.listeners.http:
         children.append(spawn.Process(target=run_http, args=(config,), name="http"))
     if settings.listeners.mllp:

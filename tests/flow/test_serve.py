@@ -15,11 +15,14 @@ import orjson
 import psutil
 import pytest
 
+from app.ingest.again import pending
 from app.ingest.firstload import FirstLoad, begin_first_load
+from app.ingest.records import get_record, save_record
 from app.principal import SYSTEM
 from app.services import open_store
 from app.simulate import run
 from app.store.contract import DEAD_LETTER, MESSAGE, RECORD, SETTING, STUDY
+from tests.flow.messages import adt, cx, pid
 from tests.properties.arrival import deliver, fresh, partition, patients, sample_services, small_region, studies
 
 WEALD = [sys.executable, "-c", "from app.cli import main; main()"]
@@ -166,3 +169,32 @@ def test_the_sample_is_never_put_into_a_store_that_others_filled(tmp_path):
     store.apply(SYSTEM, [lambda tx: tx.put(RECORD, "theirs", b"")])
     assert begin_first_load(store) is FirstLoad.NONE
     store.close()
+
+
+def pending_records(store):
+    with store.snapshot(SYSTEM) as snapshot:
+        return pending(snapshot)
+
+
+def test_a_record_that_waits_is_searched_for_within_the_minute_where_mllp_is_off(tmp_path):
+    services = sample_services(f"sqlite:///{tmp_path / 'weald.db'}")
+    deliver(services, [("adt", adt("A28", pid(cx("A100"))))])
+
+    def waits(tx):
+        [(id, _)] = tx.scan(RECORD)
+        record = get_record(tx, id)
+        record.pending = True
+        save_record(tx, record)
+
+    services.store.apply(SYSTEM, [waits])
+    assert len(pending_records(services.store)) == 1
+    env = environment(tmp_path, WEALD_HTTP="off", WEALD_MLLP="off")
+    process = subprocess.Popen([*WEALD, "serve"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while pending_records(services.store) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert pending_records(services.store) == []
+    finally:
+        assert stop(process) == 0
+    services.store.close()
