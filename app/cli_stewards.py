@@ -65,8 +65,10 @@ def show_item(config: Path | None, item: str) -> None:
     with services.store.snapshot(SYSTEM) as snapshot:
         found = stewardship.open_item(snapshot, item)
     click.echo(f"{found['kind']}: {found['reason']}\nopened {found['opened']} by {found['cause']}\nrecords {', '.join(found['records'])}")
-    if len(found["records"]) == 2:
-        _print(explain_pair(services, SYSTEM, *found["records"]))
+    pair = found["evidence"].get("pair", found["records"])
+    if len(pair) == 2:
+        click.echo(f"Of {pair[0]} and {pair[1]}:")
+        _print(explain_pair(services, SYSTEM, *pair))
 
 
 def _decided(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,7 +6,7 @@ the components those edges touch, give the groups their ids, and record what cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,8 +16,9 @@ from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
 from app.ingest.identity import digest_key
 from app.ingest.learned import learn
+from app.ingest.questions import questions
 from app.ingest.records import Record
-from app.ingest.reviews import Question, ask, open_review
+from app.ingest.reviews import ask, open_review
 from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import PERSON, Block, Snapshot
@@ -243,7 +244,7 @@ def _regroup(work: Work, touched: Iterable[str]) -> None:
     members = {key: _answering(work, near.ids[key]) for key in near.component.records}
     _assign(work, members, partition)
     _note_near(work, members, partition)
-    ask(work, near.ids.values(), _questions(near, partition))
+    ask(work, near.ids.values(), questions(near.component, partition, near.ids, near.edges))
 
 
 def _with_companions(work: Work, touched: Iterable[str]) -> list[Record]:
@@ -321,21 +322,3 @@ def _note_near(work: Work, members: Mapping[str, Record], partition: Partition) 
             persons = sorted({members[key].person for key in group})
             for person in persons:
                 work.near.setdefault(person, {})[grade] = [other for other in persons if other != person]
-
-
-def _questions(near: Neighbourhood, partition: Partition) -> Iterator[Question]:
-    """What is doubtful about the pairs of the component (matching.md 7 and 8)."""
-    together = {key: group for group in partition.certain for key in group}
-    doubtful = [
-        (edge, "probable-match", "The records probably are of one person.")
-        for edge in near.component.edges
-        if edge.kind == "match" and edge.grade == "probable"
-    ]
-    doubtful += [(edge, "contested-match", "Two persons compete for this record.") for edge in partition.contested]
-    doubtful += [(edge, "refused-assertion", "An asserted link gave way to a veto.") for edge in partition.refused]
-    doubtful += [(edge, "bridging-match", "A component too large to be one person was cut here.") for edge in partition.bridges]
-    stored = {(edge.kind, frozenset((edge.a, edge.b))): edge for edge in near.edges}
-    for edge, kind, reason in doubtful:
-        if together[edge.a] != together[edge.b]:
-            records = (near.ids[edge.a], near.ids[edge.b])
-            yield Question(kind, records, reason, stored.get((edge.kind, frozenset(records))))

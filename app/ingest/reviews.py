@@ -37,17 +37,28 @@ def _evidence(found: Scored | Edge | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a steward is asked about some records: its kind, why, and what the matcher found, if it did."""
+    """What a steward is asked about some records: its kind, why, and what the matcher found, if it did.
+
+    Of a crowd ``records`` are those that the item names, the strongest pair first; ``crowd`` is how many there are, ``first`` the smallest id.
+    """
 
     kind: str
     records: tuple[str, ...]
     reason: str
     found: Scored | Edge | None = None
+    crowd: int = 0
+    first: str = ""
 
     @property
     def key(self) -> str:
-        """The key of its review item: the same question about the same records is one item."""
-        return digest_key("review", self.kind, *sorted(set(self.records)))
+        """The key of its review item: the same question about the same records is one item, and so is that of a crowd that grows."""
+        return digest_key("review", self.kind, *(("crowd", self.first) if self.crowd else sorted(set(self.records))))
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What the item shows of the matcher's finding."""
+        about = {"pair": list(self.records[:2]), "records": self.crowd} if self.crowd else {}
+        return {**_evidence(self.found), **about}
 
 
 def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Scored | Edge | None = None, **details: Any) -> None:
@@ -94,8 +105,8 @@ def _close(work: Work, items: Iterable[Mapping[str, Any]], kinds: Collection[str
 
 
 def _open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
-    evidence = _evidence(question.found)
-    if before is not None and (_is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
+    evidence, records = question.evidence, sorted(set(question.records))
+    if before is not None and before["records"] == records and (_is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
         return
     _save_open(work, question, before, {"evidence": evidence, **details}, new=before is None or before["state"] != "open")
 
@@ -115,12 +126,22 @@ def _is_answered(item: Mapping[str, Any]) -> bool:
     return item["state"] == "settled" and item["outcome"] in ("same", "different")
 
 
+def is_crowd(item: Mapping[str, Any]) -> bool:
+    """Whether the item asks about a crowd of records, not about a pair."""
+    return "pair" in item["evidence"]
+
+
+def task_id(secret: bytes, key: str) -> str:
+    """The id of the Task that shows the review item of that key."""
+    return mint_id(secret, f"task|{key}")
+
+
 def save_review(work: Work, item: Mapping[str, Any]) -> None:
     """Store the item and the Task and Linkage that show it."""
     work.tx.put(REVIEW, item["key"], orjson.dumps(item), {"record": item["records"], "state": [item["state"]]})
     base, secret = work.services.settings.canonical_base, work.services.id_secret
-    linkage_id = mint_id(secret, "|".join(["pair", *item["records"]]))
     evidence = item["evidence"]
+    linkage_id = mint_id(secret, f"crowd|{item['key']}" if is_crowd(item) else "|".join(["pair", *item["records"]]))
     decision = Decision(
         action="review", recorded=item["opened"], agent="Weald matcher", reason=item["reason"], edge=evidence.get("edge", ""),
         grade=evidence.get("grade"), weight=evidence.get("weight"), fields={name: tuple(value) for name, value in evidence.get("fields", {}).items()},
@@ -129,7 +150,7 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
         save_derived(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), EVERYONES)
     status = {"open": "requested", "moot": "cancelled", "settled": "completed"}[item["state"]]
     task = review_task(
-        mint_id(secret, f"task|{item['key']}"), base, decision, linkage_id=linkage_id if len(item["records"]) > 1 else None, records=item["records"],
+        task_id(secret, item["key"]), base, decision, linkage_id=linkage_id if len(item["records"]) > 1 else None, records=item["records"],
         kind=item["kind"], status=status, modified=work.tx.now, outcome=item.get("outcome"),
     )
     save_derived(work.tx, task, EVERYONES)

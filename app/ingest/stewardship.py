@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import orjson
@@ -24,7 +24,7 @@ from app.ingest.learned import lift as lift_number
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
 from app.ingest.resources import EVERYONES, save_derived
-from app.ingest.reviews import save_review
+from app.ingest.reviews import is_crowd, save_review, task_id
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -32,6 +32,7 @@ from app.store.contract import DECISION, REVIEW, Change, Failed, Snapshot, Trans
 from mappers.links import Decision, provenance
 from matching.caps import PSEUDO_PERSON, TWO_NUMBERS, vetoes
 from matching.demographics import EVIDENTIAL
+from matching.grouping import LARGEST_PERSON
 from matching.normalise import normal_number
 
 OUTCOMES = ("same", "different", "cannot-tell", "bad-data")
@@ -159,17 +160,22 @@ def link(ruling: Ruling, first: str, second: str, superseded: str | None = None)
 
     ``superseded``: the one of their two verified NHS numbers whose place the other has taken.
     """
-    work = ruling.work
-    a, b = _pair(work, first, second)
+    a, b = _pair(ruling.work, first, second)
     if a.person != b.person:
-        sides = _answering(work, a.person), _answering(work, b.person)
-        if superseded:
-            _supersede(ruling, [*sides[0], *sides[1]], superseded)
-        _check_joinable(work, *sides)
-        for one, other in product(*sides):
-            if (one.id, other.id) != (a.id, b.id) and any(edge.kind == "not-same" for edge in between(work, one.id, other.id)):
-                raise BusinessRule("Other records of the two persons are stated not to be the same; undo that first, or merge the persons.")
+        _check_linkable(ruling, a, b, superseded)
     ruling.state("link", a, b)
+
+
+def _check_linkable(ruling: Ruling, a: Record, b: Record, superseded: str | None = None) -> None:
+    """BusinessRule where the persons of the two records cannot be one, though these two records could."""
+    work = ruling.work
+    sides = _answering(work, a.person), _answering(work, b.person)
+    if superseded:
+        _supersede(ruling, [*sides[0], *sides[1]], superseded)
+    _check_joinable(work, *sides)
+    for one, other in product(*sides):
+        if (one.id, other.id) != (a.id, b.id) and any(edge.kind == "not-same" for edge in between(work, one.id, other.id)):
+            raise BusinessRule("Other records of the two persons are stated not to be the same; undo that first, or merge the persons.")
 
 
 def unlink(ruling: Ruling, first: str, second: str) -> None:
@@ -206,20 +212,44 @@ def settle(ruling: Ruling, key: str, outcome: str, superseded: str | None = None
     """Answer a review item: ``same`` links its records, ``different`` parts them, ``cannot-tell`` and ``bad-data`` only close it."""
     work = ruling.work
     item = open_item(work.tx, key)
-    pair = item["records"]
     if outcome not in OUTCOMES:
         raise BusinessRule(f"The outcome is one of {', '.join(OUTCOMES)}.")
     if outcome in ("same", "different"):
-        if len(pair) != 2:
-            raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
-        if outcome == "same":
-            link(ruling, pair[0], pair[1], superseded)
-        else:
-            unlink(ruling, pair[0], pair[1])
-    ruling.about(*work.records(pair))
+        _state_answer(ruling, item, outcome, superseded)
+    ruling.about(*work.records(item["records"]))
     ruling.item, ruling.outcome = item, outcome
     save_review(work, {**item, "state": "settled", "outcome": outcome, "settled_by": work.cause.agent, "decision": ruling.key})
-    work.event("review-settled", records=pair, outcome=outcome)
+    work.event("review-settled", records=item["records"], outcome=outcome)
+
+
+def _state_answer(ruling: Ruling, item: dict[str, Any], outcome: str, superseded: str | None) -> None:
+    """What ``same`` or ``different`` states of the records of an item."""
+    records = item["records"]
+    if is_crowd(item):
+        _answer_crowd(ruling, item, outcome)
+    elif len(records) != 2:
+        raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
+    elif outcome == "same":
+        link(ruling, records[0], records[1], superseded)
+    else:
+        unlink(ruling, records[0], records[1])
+
+
+def _answer_crowd(ruling: Ruling, item: dict[str, Any], outcome: str) -> None:
+    """Link all records of a crowd, or part those that are of two persons now. BusinessRule where they are more than a person may have."""
+    records, count = [_record(ruling.work, id) for id in item["records"]], item["evidence"]["records"]
+    if count > LARGEST_PERSON:
+        raise BusinessRule(
+            f"That item is about {count} records, more than {LARGEST_PERSON}: link or unlink some of them, and what is left is asked again; or answer cannot-tell or bad-data."
+        )
+    for a, b in combinations(records, 2):
+        if a.person != b.person and outcome == "same":
+            _check_linkable(ruling, a, b)
+        elif a.person != b.person:
+            ruling.state("not-same", a, b)
+    for other in records[1:] if outcome == "same" else ():
+        if other.id != records[0].id:
+            ruling.state("link", records[0], other)
 
 
 def lift(ruling: Ruling, number: str) -> None:
@@ -324,14 +354,14 @@ def open_items(tx: Snapshot) -> list[dict[str, Any]]:
     return sorted((orjson.loads(body) for _, body in tx.find(REVIEW, "state", ["open"])), key=lambda item: (item["opened"], item["key"]))
 
 
-def item_of_task(tx: Snapshot, id: str) -> str:
+def item_of_task(tx: Snapshot, services: Services, id: str) -> str:
     """The key of the review item that a Task shows. NotFound where the caller sees no such Task."""
     stored = tx.resource("Task", id)
     if stored is None or stored.deleted:
         raise NotFound("No such resource.")
     task = orjson.loads(stored.body)
-    records = [one["valueReference"]["reference"].removeprefix("Patient/") for one in task["input"]]
-    return digest_key("review", task["code"]["coding"][0]["code"], *sorted(records))
+    record = task["for"]["reference"].removeprefix("Patient/")
+    return next(key for key, _ in tx.find(REVIEW, "record", [record]) if task_id(services.id_secret, key) == id)
 
 
 ACTIONS: dict[str, Callable[..., None]] = {"link": link, "unlink": unlink, "undo": undo, "merge": merge, "split": split, "settle": settle, "lift": lift}

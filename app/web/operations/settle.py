@@ -17,5 +17,5 @@ def settle(exchange: Exchange, id: str | None) -> Response:
     if outcome not in OUTCOMES:
         raise InvalidValue(f"outcome is one of {', '.join(OUTCOMES)}.", expression="outcome")
     with exchange.services.store.snapshot(exchange.principal) as snapshot:
-        key = item_of_task(snapshot, id or "")
+        key = item_of_task(snapshot, exchange.services, id or "")
     return decide(exchange, asked, "settle", key, outcome, *asked.names("superseded", 0, 1))
