@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+AND = "+"
+"""Stands between the ODS codes of a custodian that is several organisations; no ODS code has it."""
+
+
+def together(organisations: Iterable[str]) -> str | None:
+    """The custodian of what is made of these organisations' records: seen only by who sees each of them; of none, nobody's."""
+    return AND.join(sorted(set(organisations))) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +27,13 @@ class Principal:
     roles: frozenset[str] = frozenset()
 
     def sees(self, custodian: str | None) -> bool:
-        """True where a resource kept by ``custodian`` (``None``: nobody's, e.g. an Endpoint) is visible."""
-        return self.organisations is None or custodian is None or custodian in self.organisations
+        """True where a resource kept by ``custodian`` (``None``: nobody's, e.g. an Endpoint) is visible.
+
+        What several organisations keep together is visible to who sees every one of them.
+        """
+        if self.organisations is None or custodian is None or custodian in self.organisations:
+            return True
+        return AND in custodian and self.organisations.issuperset(custodian.split(AND))
 
 
 SYSTEM = Principal("weald", organisations=None, roles=frozenset({"system"}))

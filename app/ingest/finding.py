@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.ingest.evidence import normalised
 from app.ingest.linking import Candidates, find_candidates
@@ -54,10 +54,10 @@ def find_persons(snapshot: Snapshot, services: Services, facts: RecordFacts) -> 
     """The persons that the facts may be of: each by its best record of those the snapshot's caller may see."""
     demographics = normalised(snapshot, services, facts)
     asked = Candidate(ASKED, -1, demographics)
-    near = find_candidates(snapshot, demographics, services.scorer.model.population)
+    near = _visible(snapshot, find_candidates(snapshot, demographics, services.scorer.model.population))
     ids = {candidate.key: id for id, candidate in near.found.values()}
     proposals = {ids[one.b]: one for one in matcher.decide(asked, [candidate for _, candidate in near.found.values()], services.scorer)}
-    records = {id: one for id, one in get_records(snapshot, proposals).items() if snapshot.principal.sees(one.organisation)}
+    records = get_records(snapshot, proposals)
     best: dict[str, tuple[EdgeProposal, Record]] = {}
     for id in sorted(records, key=lambda id: (*_rank(proposals[id]), records[id].first_key)):
         best.setdefault(records[id].person, (proposals[id], records[id]))
@@ -65,6 +65,15 @@ def find_persons(snapshot: Snapshot, services: Services, facts: RecordFacts) -> 
     limited = _is_limited(near, [record for _, record in best.values()])
     found = [_found(services, person, one, record, doubtful=limited or person in contested) for person, (one, record) in best.items()]
     return Search(tuple(sorted(found, key=lambda one: (GRADES.index(one.grade), -one.score, one.person))), limited)
+
+
+def _visible(snapshot: Snapshot, near: Candidates) -> Candidates:
+    """The candidates without those that the caller may not see: they are no rivals to the others either."""
+    if snapshot.principal.organisations is None:
+        return near
+    known = get_records(snapshot, [id for id, _ in near.found.values()])
+    seen = {id for id, record in known.items() if snapshot.principal.sees(record.organisation)}
+    return replace(near, found={number: one for number, one in near.found.items() if one[0] in seen})
 
 
 def _rank(proposal: EdgeProposal) -> tuple[int, float]:

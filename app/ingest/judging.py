@@ -15,17 +15,20 @@ from app.services import Services
 from app.store.contract import RECORD, Snapshot
 from matching.blocking import BLOCK_CAP, blocking_keys, family_of, is_thin, rank
 from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
+from matching.model import GRADES
 from matching.scoring import Scored
 
 PAGE = 10_000
+CERTAIN = GRADES[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why two records are or are not one person: the score now, the edges in force, what both could be found by.
+    """Why two records are or are not one person (``together``): the score now, the edges in force, what both could be found by.
 
     ``shared`` are the families of the blocking keys that both have, ``over_cap`` those of them whose block is too large to be
     looked at, ``rank`` the place of the second record among the candidates of the first (from 1), None where it is none of them.
+    Blocks hold every trust's records: a caller who may not see all of them is told neither of those two.
     """
 
     a: Record
@@ -35,11 +38,7 @@ class Explanation:
     shared: tuple[str, ...]
     over_cap: tuple[str, ...] = ()
     rank: int | None = None
-
-    @property
-    def together(self) -> bool:
-        """Whether they are one person."""
-        return self.a.person == self.b.person
+    together: bool = False
 
 
 def explain(services: Services, principal: Principal, first: str, second: str) -> Explanation:
@@ -53,14 +52,17 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
             demographics.append(normalised(snapshot, services, record_facts(states)))
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
+        together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}
     ranked = [number for number in rank(blocks, services.scorer.model.population, is_thin(demographics[0])) if number != a.number]
     shared = blocks.keys() & set(blocking_keys(demographics[1]))
     over = {key for key in shared if blocks[key].size > BLOCK_CAP}
     not_same = any(edge.kind == "not-same" for edge in edges)
     scored = services.scorer.score(*demographics, not_same=not_same)
     families = tuple(sorted({family_of(key) for key in shared}))
+    if principal.organisations is not None:
+        return Explanation(a, b, scored, edges, families, together=together)
     place = ranked.index(b.number) + 1 if b.number in ranked else None
-    return Explanation(a, b, scored, edges, families, tuple(sorted({family_of(key) for key in over})), place)
+    return Explanation(a, b, scored, edges, families, tuple(sorted({family_of(key) for key in over})), place, together)
 
 
 def _existing(snapshot: Snapshot, id: str) -> Record:

@@ -11,14 +11,15 @@ import orjson
 from app.ingest.edges import STEWARD, Edge, open_edges
 from app.ingest.identity import mint_id
 from app.ingest.records import Record
-from app.ingest.resources import EVERYONES, save_derived
+from app.ingest.resources import save_derived
 from app.ingest.work import Work
+from app.principal import together
 from app.store.contract import PERSON
+from app.store.persons import STRENGTH
 from mappers.golden import Member, golden_patient, retired_golden_patient
 from mappers.links import Decision, linkage, provenance
 
 SETS_KEPT = 50
-STRENGTH = {"replaced-by": 0, "link": 1, "number": 2, "match": 3}
 
 
 def publish(work: Work) -> None:
@@ -91,22 +92,17 @@ def _save_golden(work: Work, person: str, members: Sequence[Record], before: str
         [Member(record.id, record.state, record.organisation, record.first_key, record.first_event, record.active) for record in members],
         id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
     )
-    digest = sha256(orjson.dumps([resource, _custodian(members)])).hexdigest()
+    custodian = together(record.organisation for record in members)
+    digest = sha256(orjson.dumps([resource, custodian])).hexdigest()
     if digest != before:
-        save_derived(work.tx, resource, _custodian(members))
+        save_derived(work.tx, resource, custodian)
     return digest
-
-
-def _custodian(members: Sequence[Record]) -> str:
-    """The trust of a person known to one trust only; else everyone's."""
-    trusts = {record.organisation for record in members}
-    return trusts.pop() if len(trusts) == 1 else EVERYONES
 
 
 def _save_linkage(work: Work, person: str, ids: Sequence[str], former: Sequence[str]) -> None:
     base = work.services.settings.canonical_base
     resource = linkage(linkage_id(work.services.id_secret, person), base, golden=person, members=ids, former=former)
-    save_derived(work.tx, resource, EVERYONES)
+    save_derived(work.tx, resource, work.custodian([*ids, *former]))
 
 
 def linkage_id(secret: bytes, person: str) -> str:
@@ -125,7 +121,8 @@ def _retire(work: Work, person: str, before: dict[str, Any]) -> None:
     successor = min(counts, key=lambda one: (-counts[one], one))
     document = {"id": person, "members": [], "former": sorted(set(before["former"]) | set(before["members"])), "near": {}, "sets": before["sets"], "successor": successor}
     work.tx.put(PERSON, person, orjson.dumps(document), {"former": []})
-    save_derived(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), EVERYONES)
+    custodian = work.custodian([*before["members"], *(record.id for record in work.members(successor))])
+    save_derived(work.tx, retired_golden_patient(id=person, successor=successor, base=work.services.settings.canonical_base), custodian)
     work.event("person-retired", person=person, successor=successor, before=before["members"])
 
 
@@ -143,7 +140,7 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
         action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
         edge=best.id if best else "", grade=best.grade if best else None, weight=best.weight if best else None,
     )
-    _prove(work, decision, [person, *joined, *left])
+    _prove(work, decision, [person, *joined, *left], [*before, *after])
 
 
 def _explain_merges(work: Work) -> None:
@@ -152,12 +149,17 @@ def _explain_merges(work: Work) -> None:
     for action, edge, loser, survivor in work.merges:
         if loser not in explained:
             reason = f"{work.cause.reference}: replaced-by"
-            _prove(work, Decision(action=action, recorded=work.tx.now, agent=work.cause.agent, reason=reason, edge=edge), [survivor, loser])
+            _prove(work, Decision(action=action, recorded=work.tx.now, agent=work.cause.agent, reason=reason, edge=edge), [survivor, loser], [survivor, loser])
 
 
-def _prove(work: Work, decision: Decision, patients: Sequence[str]) -> None:
+def _prove(work: Work, decision: Decision, patients: Sequence[str], records: Sequence[str]) -> None:
+    """Save the Provenance of a decision over ``patients``; ``records`` are those that it was about or that their persons had.
+
+    It names the message that led to it, so that who sees it must see that message's sender too.
+    """
     work.explained.update(patients)
     number = work.tx.next_number("provenance")
     targets = [f"Patient/{id}" for id in patients]
     resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
-    save_derived(work.tx, resource, EVERYONES)
+    sender = work.services.sources.by_code(work.cause.agent)
+    save_derived(work.tx, resource, together([*(one.organisation for one in work.records(records)), *([sender.organisation] if sender else [])]))

@@ -11,10 +11,6 @@ from app.store.content import Content, content_from_resource
 from app.store.contract import Transaction
 from mappers.fhir import validate
 
-EVERYONES = "*"
-"""Custodian of what is made of several trusts' records: seen only by who sees every trust, until views are composed for each caller."""
-
-
 Token = tuple[str, str, str]
 
 

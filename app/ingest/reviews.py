@@ -11,7 +11,7 @@ import orjson
 from app.ingest.edges import Edge
 from app.ingest.evidence import field_evidence
 from app.ingest.identity import digest_key, mint_id
-from app.ingest.resources import EVERYONES, save_derived
+from app.ingest.resources import save_derived
 from app.ingest.work import Work
 from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
@@ -140,6 +140,7 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
     """Store the item and the Task and Linkage that show it."""
     work.tx.put(REVIEW, item["key"], orjson.dumps(item), {"record": item["records"], "state": [item["state"]]})
     base, secret = work.services.settings.canonical_base, work.services.id_secret
+    custodian = work.custodian(item["records"])
     evidence = item["evidence"]
     linkage_id = mint_id(secret, f"crowd|{item['key']}" if is_crowd(item) else "|".join(["pair", *item["records"]]))
     decision = Decision(
@@ -147,10 +148,10 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
         grade=evidence.get("grade"), weight=evidence.get("weight"), fields={name: tuple(value) for name, value in evidence.get("fields", {}).items()},
     )
     if len(item["records"]) > 1:
-        save_derived(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), EVERYONES)
+        save_derived(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), custodian)
     status = {"open": "requested", "moot": "cancelled", "settled": "completed"}[item["state"]]
     task = review_task(
         task_id(secret, item["key"]), base, decision, linkage_id=linkage_id if len(item["records"]) > 1 else None, records=item["records"],
         kind=item["kind"], status=status, modified=work.tx.now, outcome=item.get("outcome"),
     )
-    save_derived(work.tx, task, EVERYONES)
+    save_derived(work.tx, task, custodian)

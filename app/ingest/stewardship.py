@@ -23,7 +23,7 @@ from app.ingest.learned import Said, holders, known, restore, supersede
 from app.ingest.learned import lift as lift_number
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
-from app.ingest.resources import EVERYONES, save_derived
+from app.ingest.resources import save_derived
 from app.ingest.reviews import is_crowd, save_review, task_id
 from app.ingest.work import Cause, Work
 from app.principal import Principal
@@ -315,24 +315,22 @@ def _decision(work: Work, name: str) -> dict[str, Any]:
     if not found:
         raise UnknownKey("There is no steward's decision of that Provenance.")
     decision: dict[str, Any] = orjson.loads(found[0][1])
-    _check_seen(work, decision)
+    if not _is_seen(work, decision):
+        raise UnknownKey("There is no steward's decision of that Provenance.")
     return decision
 
 
-def _check_seen(work: Work, decision: dict[str, Any]) -> None:
-    if not all(work.tx.principal.sees(record.organisation) for record in work.records(decision["records"])):
-        raise UnknownKey("There is no steward's decision of that Provenance.")
+def _is_seen(work: Work, decision: dict[str, Any]) -> bool:
+    return all(work.tx.principal.sees(record.organisation) for record in work.records(decision["records"]))
 
 
 def _last_about(work: Work, first: str, second: str) -> dict[str, Any]:
     a, b = _pair(work, first, second)
     found = [orjson.loads(body) for _, body in work.tx.find(DECISION, "record", [a.id])]
-    standing = [one for one in found if b.id in one["records"] and not one["undone_by"] and one["action"] != "undo"]
+    standing = [one for one in found if b.id in one["records"] and not one["undone_by"] and one["action"] != "undo" and _is_seen(work, one)]
     if not standing:
         raise BusinessRule("No decision of a steward about these two records stands.")
-    decision: dict[str, Any] = max(standing, key=lambda one: one["key"])
-    _check_seen(work, decision)
-    return decision
+    return max(standing, key=lambda one: str(one["key"]))
 
 
 def open_item(tx: Snapshot, key: str) -> dict[str, Any]:
@@ -398,13 +396,14 @@ def _record_decision(ruling: Ruling) -> Decided:
         "learned": ruling.learned,
         "item": ruling.item, "undoes": ruling.undoes, "undone_by": None,
     })  # fmt: skip
-    save_derived(work.tx, _provenance(ruling, id, persons), EVERYONES)
+    touched = sorted({*persons, *work.people})
+    members = [record.id for person in touched for record in work.members(person)]
+    save_derived(work.tx, _provenance(ruling, id, touched), work.custodian([*ruling.records, *members]))
     return Decided(id, tuple(persons))
 
 
-def _provenance(ruling: Ruling, id: str, persons: Sequence[str]) -> dict[str, Any]:
+def _provenance(ruling: Ruling, id: str, touched: Sequence[str]) -> dict[str, Any]:
     work = ruling.work
-    touched = sorted({*persons, *work.people})
     shown = _versioned(work.tx, [*ruling.records, *touched])
     decision = Decision(
         action=_ACTIVITY.get(ruling.outcome or ruling.action, "review"),

@@ -13,6 +13,7 @@ from app.ingest.records import Record, index_key
 from app.ingest.resources import save_resource
 from app.ingest.reviews import close_moot, open_review
 from app.ingest.work import Work
+from app.principal import together
 from app.services import Services
 from app.store.contract import FACTS, STUDY, Snapshot
 from mappers.dicom.chunks import pack, unpack
@@ -102,10 +103,10 @@ def publish(work: Work, document: dict[str, Any]) -> None:
         id = plain if len(groups) == 1 else mint_id(services.id_secret, f"study|{uid}|{min(keys)}")
         flags = (["patient-conflict"] if len(groups) > 1 else []) + (["identity-mismatch"] if misfits & set(keys) else [])
         subjects = {key: (None if key in misfits else roots[key].id) for key in keys}
-        full, summary, custodian = imaging_study(
+        full, summary, keepers = imaging_study(
             members, id=id, subject_of=subjects, contexts=services.sources.contexts(), endpoints=endpoint_ids(services), flags=flags
         )
-        save_resource(work.tx, full, custodian, summary)
+        save_resource(work.tx, full, together(keepers), summary)
         published.append(id)
     _withdraw(work, set(document["published"]) - set(published))
     _ask(work, roots, misfits, groups)

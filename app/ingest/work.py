@@ -10,6 +10,7 @@ import orjson
 
 from app.ingest.identity import mint_id
 from app.ingest.records import Record, get_record, get_records, members_of, records_by_identifier, save_record
+from app.principal import together
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
 from mappers.facts import PatientFacts, Stamp
@@ -82,6 +83,10 @@ class Work:
     def holders(self, organisation: str, identifiers: Sequence[str]) -> list[Record]:
         """Records of the organisation holding any of the identifiers."""
         return [self._one(found) for found in records_by_identifier(self.tx, organisation, identifiers)]
+
+    def custodian(self, records: Iterable[str]) -> str | None:
+        """The custodian of what tells of these records: every trust that has a part in it."""
+        return together(record.organisation for record in self.records(records))
 
     def members(self, person: str) -> list[Record]:
         """The records of a person as this change has them, replaced ones included, by first key."""

@@ -85,9 +85,10 @@ class Hits:
 
 
 class Snapshot(Protocol):
-    """A consistent view of the store, for one Principal; resources of custodians it may not see do not exist.
+    """A consistent view of the store, for one Principal; versions of custodians it may not see do not exist.
 
-    Who sees a resource, all its versions included, goes by the custodian it has in that view's newest commit.
+    Who sees a version goes by that version's own custodian, whichever versions came after it. A search as of an earlier
+    commit leaves out what the caller may no longer see, too.
     """
 
     principal: Principal

@@ -46,7 +46,7 @@ def history(exchange: Exchange, pages: Pages, type_: str | None = None, id_: str
 
 
 def _check_exists(snapshot: Snapshot, type_: str, id_: str) -> None:
-    if snapshot.resource(type_, id_) is None:
+    if not snapshot.history(type_, id_, limit=1):
         raise NotFound("No such resource.")
 
 

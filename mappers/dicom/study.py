@@ -18,7 +18,7 @@ from mappers.dicom.series import series_from_facts
 from mappers.dicom.setting import Setting
 from mappers.dicom.times import moment_from_da_tm
 
-__all__ = ["custodian", "imaging_study", "partition", "summary"]
+__all__ = ["custodians", "imaging_study", "partition", "summary"]
 
 UK_CORE = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-ImagingStudy"
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
@@ -32,8 +32,8 @@ def imaging_study(
     contexts: Mapping[str, MappingContext],
     endpoints: Mapping[tuple[str, str], str],
     flags: Iterable[str] = (),
-) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """The ImagingStudy of the facts of one study and person, its ``_summary=true`` form, and its custodian's ODS code.
+) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
+    """The ImagingStudy of the facts of one study and person, its ``_summary=true`` form, and its custodians' ODS codes.
 
     ``subject_of`` gives the id of the Patient of a patient key; without one the reference is logical. ``endpoints``
     gives Endpoint ids by (source code, connection type); ``flags`` are findings of the caller's, shown with the map's.
@@ -45,13 +45,12 @@ def imaging_study(
     setting.flags.update(stands.flags)
     subject = _subject(known, PatientKeys(held, contexts), subject_of, setting)
     made = _study(known, stands, id, subject, setting)
-    return made, summary(made), custodian(known, setting)
+    return made, summary(made), custodians(held, setting)
 
 
-def custodian(known: Iterable[InstanceFacts], setting: Setting) -> str:
-    """ODS code of the organisation that keeps the record: that of the best ranked source."""
-    best = min({fact.source for fact in known}, key=setting.rank)
-    return setting.contexts[best].source.organisation
+def custodians(facts: Iterable[InstanceFacts], setting: Setting) -> frozenset[str]:
+    """ODS codes of the organisations whose archives told of the study: it shows what each of them holds."""
+    return frozenset(setting.contexts[source].source.organisation for source in {fact.source for fact in facts})
 
 
 def _study(known: list[InstanceFacts], stands: Standing, id: str, subject: dict[str, Any], setting: Setting) -> dict[str, Any]:

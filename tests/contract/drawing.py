@@ -33,7 +33,7 @@ WORDS = ("a", "ab", "abc", "b", "ß", "\U0001f600")
 EXACTS = ("a", "A", "ab", "Ab")
 TARGETS = ("Patient/1", "Patient/2", "Patient/12")
 IDS = tuple(f"{letter}{number}" for letter in "aB-" for number in range(4))
-ORGANISATIONS = ("RTK", "RXC", None)
+ORGANISATIONS = ("RTK", "RXC", "RTK+RXC", None)
 _TIMES = tuple(range(0, 60, 10))
 
 system, code, word = st.sampled_from(SYSTEMS), st.sampled_from(CODES), st.sampled_from(WORDS)

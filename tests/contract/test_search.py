@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -43,10 +41,10 @@ class World:
         applied(self.store, change, lambda tx: tx.next_number("tick"))
         self.past[self.commit] = list(self.held.values())
 
-    def as_of(self, at: int | None) -> list[oracle.Held]:
-        """What was live then and still is, under the custodian it has now."""
+    def as_of(self, at: int | None, principal: Principal) -> list[oracle.Held]:
+        """What was live then and still is, and may be seen now; who may see what it was then is the oracle's to say."""
         held = self.past[at] if at else list(self.held.values())
-        return [replace(one, custodian=self.held[one.id].custodian) for one in held if one.id in self.held]
+        return [one for one in held if one.id in self.held and principal.sees(self.held[one.id].custodian)]
 
     def search(self, query: Query, principal: Principal = SYSTEM) -> Hits:
         with self.store.snapshot(principal) as snapshot:
@@ -81,5 +79,5 @@ def test_a_search_finds_what_reading_every_resource_finds(world_of, asked, saves
     for criterion, sort, count, principal, back in asked:
         at = sorted(world.past)[back] if back < len(world.past) else None
         query = Query("Patient", criterion, sort, count, None, at)
-        held = world.as_of(at)
+        held = world.as_of(at, principal)
         assert world.walk(query, principal) == oracle.answer(query, held, principal)

@@ -36,7 +36,7 @@ def test_a_walk_of_the_index_finds_what_reading_every_resource_finds(walking, tm
     for criterion, sort, count, principal, back in asked:
         at = sorted(world.past)[back] if back < len(world.past) else None
         query = Query("Patient", criterion, sort, count, None, at)
-        held = world.as_of(at)
+        held = world.as_of(at, principal)
         assert world.walk(query, principal) == oracle.answer(query, held, principal)
     world.store.close()
 
@@ -59,6 +59,6 @@ def test_groups_of_equal_value_are_walked_whole(walking, tmp_path, sort) -> None
         for at in (None, 29, 20):
             for criterion in CRITERIA:
                 for size in (1, 4, 50):
-                    query, held = Query("Patient", criterion, sort, size, None, at), world.as_of(at)
+                    query, held = Query("Patient", criterion, sort, size, None, at), world.as_of(at, principal)
                     assert world.walk(query, principal) == oracle.answer(query, held, principal)
     world.store.close()

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from app.principal import SYSTEM, Principal
-from app.search.criteria import NO_ENTRIES, Query, TokenIs
+from app.search.criteria import EVERYTHING, NO_ENTRIES, Query, SortKey, TokenIs
 from app.store.contract import Store, StoredResource, Transaction
 from tests.contract.conftest import Clock
 from tests.contract.making import applied, content, deleting, saving, token
@@ -222,13 +222,49 @@ def test_what_a_principal_may_not_see_is_not_there(store: Store) -> None:
         assert snapshot.history("Patient", "anna") == []
 
 
-def test_who_sees_the_past_goes_by_the_custodian_now(store: Store) -> None:
-    applied(store, saving("Patient", "alice", n=1, custodian="RXC"))
-    applied(store, saving("Patient", "alice", n=2, custodian="RTK"))
+RXC = Principal("rxc", organisations=frozenset({"RXC"}))
+BOTH = Principal("both", organisations=frozenset({"RTK", "RXC", "RYR"}))
+
+
+def seen_versions(store: Store, principal: Principal) -> list[int]:
+    """The versions of Alice that the history shows, each of which can be read alone while the others cannot."""
+    with store.snapshot(principal) as snapshot:
+        versions = [version for version in range(1, 9) if snapshot.version("Patient", "alice", version)]
+        histories = [snapshot.history("Patient", "alice"), snapshot.history("Patient"), snapshot.history()]
+    assert [[one.version for one in history] for history in histories] == [versions[::-1]] * 3
+    return versions
+
+
+def test_each_version_is_judged_by_its_own_custodian(store: Store) -> None:
+    for n, custodian in enumerate(("RXC", "RTK+RXC", None, "RTK")):
+        applied(store, saving("Patient", "alice", n=n, custodian=custodian))
+    assert [seen_versions(store, one) for one in (SYSTEM, BOTH, RTK, RXC, CHARLIE)] == [[1, 2, 3, 4], [1, 2, 3, 4], [3, 4], [1, 3], [3]]
+    assert [read(store, "Patient", "alice", one) is not None for one in (SYSTEM, BOTH, RTK, RXC, CHARLIE)] == [True, True, True, False, False]
+
+
+def test_a_new_custodian_of_equal_content_is_that_of_the_newest_version_alone(store: Store) -> None:
+    for n, custodian in ((1, "RXC"), (2, "RXC"), (2, "RTK")):
+        applied(store, saving("Patient", "alice", n=n, custodian=custodian))
+    assert [seen_versions(store, one) for one in (BOTH, RTK, RXC)] == [[1, 2], [2], [1]]
+
+
+def test_what_two_keep_together_is_seen_by_who_sees_both(store: Store) -> None:
+    together = token("gender", "", "x")
+    applied(store, saving("Patient", "alice", together, custodian="RTK+RXC"), saving("Patient", "anna", together, custodian="RTK+RXC+RYR"))
+    expected = ((SYSTEM, ["alice", "anna"]), (BOTH, ["alice", "anna"]), (RTK, []), (RXC, []), (Principal("two", organisations=frozenset({"RTK", "RXC"})), ["alice"]))
+    for principal, ids in expected:
+        with store.snapshot(principal) as snapshot:
+            hits = snapshot.search(Query("Patient", TokenIs("gender", None, "x"), sort=(SortKey("_id"),)))
+            assert ([one.id for one in hits.matches], hits.total) == (ids, len(ids))
+            assert sorted(snapshot.resources("Patient", ("alice", "anna"))) == ids
+
+
+def test_a_walk_of_the_past_shows_no_version_that_was_hidden_then_or_is_hidden_now(store: Store) -> None:
+    applied(store, saving("Patient", "alice", custodian="RTK", n=1), saving("Patient", "anna", custodian="RTK+RXC", n=1))
     with store.snapshot(RTK) as snapshot:
-        assert snapshot.version("Patient", "alice", 1).version == 1
-        assert len(snapshot.history("Patient", "alice")) == 2
-    with store.snapshot(Principal("rxc", organisations=frozenset({"RXC"}))) as snapshot:
-        assert snapshot.resource("Patient", "alice") is None
-        assert snapshot.version("Patient", "alice", 1) is None
-        assert snapshot.history("Patient") == []
+        at = snapshot.commit
+    applied(store, saving("Patient", "alice", custodian="RTK+RXC", n=2), saving("Patient", "anna", custodian="RTK", n=2))
+    for principal, ids in ((BOTH, ["alice", "anna"]), (RTK, []), (RXC, [])):
+        with store.snapshot(principal) as snapshot:
+            hits = snapshot.search(Query("Patient", EVERYTHING, sort=(SortKey("_id"),), at=at))
+            assert ([(one.id, one.version) for one in hits.matches], hits.total) == ([(id, 1) for id in ids], len(ids))

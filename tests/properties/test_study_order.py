@@ -47,8 +47,8 @@ POOL = _pool()
 
 
 def _bytes(facts: list[InstanceFacts]) -> bytes:
-    full, summary, custodian = imaging_study(facts, id="x", subject_of={}, contexts=CONTEXTS, endpoints=ENDPOINTS)
-    return orjson.dumps([full, summary, custodian])
+    full, summary, custodians = imaging_study(facts, id="x", subject_of={}, contexts=CONTEXTS, endpoints=ENDPOINTS)
+    return orjson.dumps([full, summary, sorted(custodians)])
 
 
 @settings(max_examples=150, deadline=None)

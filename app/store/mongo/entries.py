@@ -61,7 +61,7 @@ def indexed(resource: StoredResource, entries: Entries, start: int) -> Indexed:
     near = [token for token in entries.tokens if (type, token[0]) not in SPREAD]
     document: Raw = {
         "_id": f"{key}/{start}", "key": key, "type": type, "id": resource.id, "version": resource.version,
-        "keeper": resource.custodian or NOBODY, "start": Int64(start), "stop": Int64(OPEN),
+        "custodian": resource.custodian or NOBODY, "keeper": resource.custodian or NOBODY, "start": Int64(start), "stop": Int64(OPEN),
         "tokens": sorted({*_token_terms(type, near), *_other_terms(type, entries)}),
         "references": [term(type, param, CODE, target) for param, target in entries.references],
         "words": sorted({*(term(type, param, STRING, text) for param, text, _ in entries.strings),

@@ -32,7 +32,7 @@ class Flush:
         self._known = known
         self._layer = layer
         self._batches: dict[str, tuple[Collection[Raw], list[Write]]] = {}
-        self._keepers: list[tuple[Collection[Raw], str, str]] = []
+        self._keepers: list[tuple[Raw, Raw]] = []
 
     def write(self, beat: Callable[[], None]) -> None:
         """Send everything; the transaction is left open. ``beat`` is called between the batches."""
@@ -47,8 +47,8 @@ class Flush:
             if writes:
                 beat()
                 collection.bulk_write(writes, ordered=False, session=self._reader.session)
-        for collection, key, keeper in self._keepers:
-            collection.update_many({"key": key}, {"$set": {"keeper": keeper}}, session=self._reader.session)
+        for condition, change in self._keepers:
+            self._reader.collections.search.update_many(condition, {"$set": change}, session=self._reader.session)
 
     def _add(self, collection: Collection[Raw], *writes: Write) -> None:
         self._batches.setdefault(collection.name, (collection, []))[1].extend(writes)
@@ -127,26 +127,29 @@ class Flush:
             self._add(collections.search, UpdateOne({"_id": f"{key}/{held['entered']}"}, {"$set": {"stop": Int64(versions[0].start)}}))
         self._entries(versions)
         if held is not None:
-            self._keeper(key, held, last)
+            self._keeper(key, held, versions)
 
     def _entries(self, versions: Sequence[Saved]) -> None:
         """The entries of each version, those of all but the last already ended."""
-        last = versions[-1]
+        last, custodians = versions[-1], _custodians(versions)
         for saved, later in pairwise(versions):
             if saved.entries is not None:
-                ended = {"stop": Int64(later.start), "keeper": _found_by(last)}
+                ended = {"stop": Int64(later.start), "custodian": custodians[saved.resource.version], "keeper": _found_by(last)}
                 self._add(self._reader.collections.search, InsertOne({**saved.entries.document, **ended}))
         if last.raw_entries is not None:
             self._add(self._reader.collections.search, InsertOne(last.raw_entries))
 
-    def _keeper(self, key: str, held: Raw, last: Saved) -> None:
-        """History and earlier entries are seen by whoever may see the resource now, the entries of a deleted one by nobody."""
-        keeper = last.resource.custodian or NOBODY
-        if held["keeper"] != keeper:
-            self._keepers.append((self._reader.collections.version, key, keeper))
-        found_by = _found_by(last)
-        if found_by != (GONE if held["deleted"] else held["keeper"]):
-            self._keepers.append((self._reader.collections.search, key, found_by))
+    def _keeper(self, key: str, held: Raw, versions: Sequence[Saved]) -> None:
+        """Earlier entries are found by whoever may see the resource now, those of a deleted one by nobody.
+
+        A version that was given another custodian has it in all its entries.
+        """
+        version, found_by = held["version"], _found_by(versions[-1])
+        custodian = _custodians(versions).get(version, held["custodian"])
+        if custodian != held["custodian"]:
+            self._keepers.append(({"key": key, "version": version}, {"custodian": custodian}))
+        if found_by != (GONE if held["deleted"] else held["custodian"]):
+            self._keepers.append(({"key": key}, {"keeper": found_by}))
 
     def _spread(self) -> None:
         """Open the spread values that are new, close those that are gone, and leave the rest."""
@@ -165,6 +168,11 @@ class Flush:
                 self._add(collection, UpdateMany({"_id": {"$in": gone}}, {"$set": {"stop": start}}))
             new = sorted(wanted - held[key].keys())
             self._add(collection, *(InsertOne({"token": token, "key": key, "start": start, "stop": _OPEN}) for token in new))
+
+
+def _custodians(versions: Sequence[Saved]) -> dict[int, str]:
+    """The custodian of each version written, the last one it was given."""
+    return {saved.resource.version: saved.resource.custodian or NOBODY for saved in versions}
 
 
 def _found_by(last: Saved) -> str:

@@ -39,10 +39,7 @@ class _Kept(me.Document):  # type: ignore[misc]
 
 
 class _Version(me.Document):  # type: ignore[misc]
-    """A version of a resource: ``type/id`` its key, the bytes that are served, and where it stands in history.
-
-    ``custodian`` is that of the version, ``keeper`` the resource's own now, which decides who may see it.
-    """
+    """A version of a resource: ``type/id`` its key, the bytes that are served, who may see it, and where it stands in history."""
 
     meta: ClassVar[dict[str, Any]] = {"abstract": True, "auto_create_index": False}
     _key = me.StringField(primary_key=True)
@@ -54,7 +51,6 @@ class _Version(me.Document):  # type: ignore[misc]
     deleted = me.BooleanField(required=True)
     custodian = me.StringField(required=True)
     commit = me.LongField(required=True)
-    keeper = me.StringField(required=True)
     place = me.StringField(required=True)
     body = me.BinaryField(required=True)
     summary = me.BinaryField()
@@ -87,7 +83,10 @@ class DateRange(me.EmbeddedDocument):  # type: ignore[misc]
 
 
 class SearchEntries(me.Document):  # type: ignore[misc]
-    """The entries of one version of a resource, in one multikey index each way of asking."""
+    """The entries of one version of a resource, in one multikey index each way of asking.
+
+    ``custodian`` is that of the version, ``keeper`` the resource's own now: a walk pinned in the past asks for both.
+    """
 
     meta: ClassVar[dict[str, Any]] = {
         "collection": "search", "auto_create_index": False,
@@ -107,6 +106,7 @@ class SearchEntries(me.Document):  # type: ignore[misc]
     type = me.StringField(required=True)
     id = me.StringField(required=True)
     version = me.IntField(required=True)
+    custodian = me.StringField(required=True)
     keeper = me.StringField(required=True)
     start = me.LongField(required=True)
     stop = me.LongField(required=True)

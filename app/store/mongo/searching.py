@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from bson import MaxKey
 from pymongo.collection import Collection
 
 from app.errors import PageExpired, PageForged, TooCostly
-from app.principal import Principal
+from app.principal import AND, Principal
 from app.search.criteria import Query, SortKey
 from app.store.contract import Hits, StoredResource
 from app.store.mongo.asking import Asker, combined, driving_index, narrows_to_type, valid
@@ -20,15 +21,21 @@ from app.store.mongo.values import GONE, NOBODY, Raw, stored_resource
 from app.store.mongo.weighing import Standing, Value, field_of, meets, place_of
 
 _MOST_SPREAD = 10_000
+_TOGETHER = 2
+"""What several organisations keep together is seen by no caller who sees fewer of them."""
 PURGED = "purged"
 """The ``_id`` of the counter that holds the commit up to which ended entries have been dropped."""
 
 
-def visible(principal: Principal) -> Raw:
-    """The condition that what is found is kept by a custodian this caller may see."""
+def visible(principal: Principal, field: str) -> Raw:
+    """The condition that ``field`` of what is found is a custodian this caller may see."""
     if principal.organisations is None:
         return {}
-    return {"keeper": {"$in": [NOBODY, *sorted(principal.organisations)]}}
+    allowed = sorted(principal.organisations)
+    if len(allowed) < _TOGETHER:
+        return {field: {"$in": [NOBODY, *allowed]}}
+    one = "|".join(map(re.escape, allowed))
+    return {field: {"$regex": rf"^(?:(?:{one})(?:{re.escape(AND)}(?:{one}))*)?$"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,12 @@ class Search:
         return combined([self._asker.clause(criterion), type, valid(self._at), self._visible()])
 
     def _visible(self) -> Raw:
-        """Who may see a resource now decides, also in a walk pinned in the past."""
-        if self._at is not None and self._principal.organisations is None:
+        """A walk pinned in the past shows versions that the caller may see, of resources that it may see now."""
+        if self._at is None:
+            return visible(self._principal, "keeper")
+        if self._principal.organisations is None:
             return {"keeper": {"$ne": GONE}}
-        return visible(self._principal)
+        return visible(self._principal, "keeper") | visible(self._principal, "custodian")
 
     def _hint(self) -> str | None:
         return driving_index(self._query.criterion, self._query.sort)

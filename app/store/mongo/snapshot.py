@@ -92,14 +92,13 @@ class MongoSnapshot:
         return {held["id"]: stored_resource(held) for held in found.values() if self._sees(held)}
 
     def version(self, type: str, id: str, version: int) -> StoredResource | None:
-        current = self.resource(type, id)
-        if current is None or current.version == version:
-            return current
-        held = self._reader.one(self._reader.collections.version, f"{resource_key(type, id)}/{version}")
-        return stored_resource(held) if held else None
+        held = self._reader.one(self._reader.collections.resource, resource_key(type, id))
+        if held is not None and held["version"] != version:
+            held = self._reader.one(self._reader.collections.version, f"{resource_key(type, id)}/{version}")
+        return stored_resource(held) if held and self._sees(held) else None
 
     def _sees(self, held: Raw) -> bool:
-        return self.principal.sees(held["keeper"] or None)
+        return self.principal.sees(held["custodian"] or None)
 
     def history(
         self, type: str | None = None, id: str | None = None, *, since: str | None = None, at: str | None = None,
@@ -110,7 +109,7 @@ class MongoSnapshot:
         return [stored_resource(held) for held in self._versions(condition, pin, limit)[:limit]]
 
     def _history_condition(self, type: str | None, id: str | None, since: str | None, after: tuple[int, str, str] | None) -> Raw:
-        condition: Raw = visible(self.principal)
+        condition: Raw = visible(self.principal, "custodian")
         if type is not None and id is not None:
             condition["key"] = resource_key(type, id)
         elif type is not None:

@@ -249,8 +249,7 @@ class MongoTransaction(MongoSnapshot):
     def resource(self, type: str, id: str) -> StoredResource | None:
         saved, held = self._current(resource_key(type, id))
         found = saved.resource if saved else stored_resource(held) if held else None
-        keeper = found.custodian if saved and found else held["keeper"] or None if held else None
-        return found if found is not None and self.principal.sees(keeper) else None
+        return found if found is not None and self.principal.sees(found.custodian) else None
 
     def resources(self, type: str, ids: Sequence[str]) -> dict[str, StoredResource]:
         self.known.many(self._reader.collections.resource.name, [resource_key(type, id) for id in ids])
@@ -258,36 +257,31 @@ class MongoTransaction(MongoSnapshot):
         return {id: resource for id, resource in found.items() if resource is not None}
 
     def version(self, type: str, id: str, version: int) -> StoredResource | None:
-        current = self.resource(type, id)
-        if current is None or current.version == version:
-            return current
-        own = [saved.resource for saved in self.layers.versions(resource_key(type, id)) if saved.resource.version == version]
-        if own:
-            return own[-1]
-        held = self.known.one(self._reader.collections.resource.name, resource_key(type, id))
-        if held is None or held["version"] != version:
-            held = self._reader.one(self._reader.collections.version, f"{resource_key(type, id)}/{version}")
-        return stored_resource(held) if held else None
+        key = resource_key(type, id)
+        own = [saved.resource for saved in self.layers.versions(key) if saved.resource.version == version]
+        held = None if own else self.known.one(self._reader.collections.resource.name, key)
+        if held is not None and held["version"] != version:
+            held = self._reader.one(self._reader.collections.version, f"{key}/{version}")
+        found = own[-1] if own else stored_resource(held) if held else None
+        return found if found is not None and self.principal.sees(found.custodian) else None
 
     def _versions(self, condition: Raw, pin: str | None, limit: int) -> list[Raw]:
-        """The server's versions and the transaction's own, which end those of the server that they follow.
-
-        Of a resource written here, the custodian it has now decides who sees it.
-        """
+        """The server's versions and the transaction's own, which end those of the server that they follow."""
         written = self.layers.resource_keys()
         if not written:
             return super()._versions(condition, pin, limit)
         own = {key: _each_version(self.layers.versions(key)) for key in written}
-        asked = {name: value for name, value in condition.items() if name not in {"key", "keeper"}}
-        wanted = [key for key in written if condition.get("key", key) == key and self.principal.sees(own[key][-1].custodian)]
+        wanted = [key for key in written if condition.get("key", key) == key]
         found = [
-            held for held in super()._versions({**asked, "key": {"$in": wanted}}, pin, limit + len(written)) if _stands(held, own, pin)
+            held for held in super()._versions({**condition, "key": {"$in": wanted}}, pin, limit + len(written)) if _stands(held, own, pin)
         ]
         if condition.get("key") not in own:
             found += super()._versions({"key": {"$nin": written}, **condition}, pin, limit)
+        asked = {name: value for name, value in condition.items() if name not in {"key", "custodian"}}
         for key in wanted:
             versions = own[key] if pin is None else [version for version in own[key] if version.last_updated <= pin][-1:]
-            found += [document for document in map(resource_document, versions) if _passes(document, asked)]
+            seen = [version for version in versions if self.principal.sees(version.custodian)]
+            found += [document for document in map(resource_document, seen) if _passes(document, asked)]
         return sorted(found, key=lambda held: str(held["place"]), reverse=True)
 
     def save(

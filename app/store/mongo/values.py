@@ -72,8 +72,7 @@ def resource_document(resource: StoredResource) -> Raw:
     """The document of a version; its ``_id`` is set by the collection it is put into."""
     document: Raw = {
         "key": resource_key(resource.type, resource.id), "type": resource.type, "id": resource.id, "version": resource.version,
-        "at": resource.last_updated, "deleted": resource.deleted, "custodian": resource.custodian or NOBODY,
-        "keeper": resource.custodian or NOBODY, "commit": resource.commit,
+        "at": resource.last_updated, "deleted": resource.deleted, "custodian": resource.custodian or NOBODY, "commit": resource.commit,
         "place": place(resource.commit, resource.type, resource.id),
     }  # fmt: skip
     put_bytes(document, "body", resource.body)

@@ -59,6 +59,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL)",
         "INSERT INTO probe VALUES (1, 0)",
     ),
+    (
+        # Until now a version's lifetime had the custodian of the newest version; ``past`` always had its own.
+        """UPDATE lifetime SET custodian = p.custodian FROM past p
+            WHERE p.rid = lifetime.rid AND p.version = lifetime.version AND p.custodian IS NOT lifetime.custodian""",
+    ),
 )
 VERSION = len(STEPS)
 

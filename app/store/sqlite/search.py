@@ -29,7 +29,7 @@ BROAD = 20_000
 """A criterion with more matches than this is not made a set of, but put to each resource that the walk reads."""
 
 _CANDIDATE = "r.rid, r.id, r.start, r.deleted, r.custodian, r.rows"
-_PAST_CANDIDATE = "SELECT p.start, p.deleted, p.rows, p.more_rows FROM past p WHERE p.rid = ? AND p.start <= ? AND p.stop > ?"
+_PAST_CANDIDATE = "SELECT p.start, p.deleted, p.rows, p.more_rows, p.custodian FROM past p WHERE p.rid = ? AND p.start <= ? AND p.stop > ?"
 _WITHOUT_BODY = "id, version, last_updated, deleted, custodian, start, CASE WHEN summary IS NULL THEN deflated ELSE 0 END, summary, \
 CASE WHEN summary IS NULL THEN body ELSE x'' END"
 
@@ -135,7 +135,7 @@ class Search:
         )
 
     def _living(self, rows: Iterable[tuple[int, str, int, int, str | None, bytes, bytes | None]]) -> list[Candidate]:
-        """The rows that are still live and visible, each as the version that the view is of."""
+        """The rows that are still live and visible, each as the version that the view is of, where that is visible too."""
         pin, sees = self._view.pin, self._view.principal.sees
         found = []
         for rid, id, start, deleted, custodian, near, far in rows:
@@ -145,7 +145,7 @@ class Search:
                 continue
             if pin is None or start <= pin:
                 found.append(Candidate(rid, id, start, near, far))
-            elif (past := self._view.connection.execute(_PAST_CANDIDATE, (rid, pin, pin)).fetchone()) and not past[1]:
+            elif (past := self._view.connection.execute(_PAST_CANDIDATE, (rid, pin, pin)).fetchone()) and not past[1] and sees(past[4]):
                 found.append(Candidate(rid, id, past[0], past[2], past[3]))
         return found
 

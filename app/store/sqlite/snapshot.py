@@ -22,6 +22,8 @@ _PAST = "r.id, p.version, p.last_updated, p.deleted, p.custodian, p.start, p.def
 _GET = "SELECT deflated, body FROM document WHERE kind = ? AND key = ?"
 _GET_MANY = "SELECT key, deflated, body FROM document WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
 _RESOURCE = f"SELECT {CURRENT} FROM resource WHERE type = ? AND id = ?"
+_CURRENT_VERSION = f"{_RESOURCE} AND version = ?"
+_PAST_VERSION = f"SELECT {_PAST} FROM resource r JOIN past p ON p.rid = r.rid WHERE r.type = ? AND r.id = ? AND p.version = ?"
 _RESOURCES = f"SELECT {CURRENT} FROM resource WHERE type = ? AND id IN (SELECT value FROM json_each(?))"
 _BLOCKS = """
     SELECT k.value, (SELECT json_group_array(number) FROM (SELECT number FROM block WHERE key = k.value LIMIT ?))
@@ -118,14 +120,9 @@ class SqliteSnapshot:
         return {row[0]: stored_resource(type, row) for row in rows if self.principal.sees(row[4])}
 
     def version(self, type: str, id: str, version: int) -> StoredResource | None:
-        current = self.resource(type, id)
-        if current is None or current.version == version:
-            return current
-        row = self._connection.execute(
-            f"SELECT {_PAST} FROM resource r JOIN past p ON p.rid = r.rid WHERE r.type = ? AND r.id = ? AND p.version = ?",
-            (self._name(type_name(type)), id, version),
-        ).fetchone()
-        return stored_resource(type, row) if row else None
+        given = (self._name(type_name(type)), id, version)
+        row = self._connection.execute(_CURRENT_VERSION, given).fetchone() or self._connection.execute(_PAST_VERSION, given).fetchone()
+        return stored_resource(type, row) if row and self.principal.sees(row[4]) else None
 
     def history(
         self, type: str | None = None, id: str | None = None, *, since: str | None = None, at: str | None = None,
@@ -160,9 +157,9 @@ class SqliteSnapshot:
         if after is not None:
             where.append("l.start <= ? AND (l.start < ? OR (?, r.id) < (?, ?))")
             given += [after[0], after[0], type, after[1], after[2]]
-        seen = visible(self.principal, "r")
+        seen = visible(self.principal, "l")
         rows = self._connection.execute(
-            f"""SELECT r.id, l.version, coalesce(p.last_updated, r.last_updated), l.deleted, coalesce(p.custodian, r.custodian), l.start,
+            f"""SELECT r.id, l.version, coalesce(p.last_updated, r.last_updated), l.deleted, l.custodian, l.start,
                 coalesce(p.deflated, r.deflated), CASE WHEN p.rid IS NULL THEN r.summary ELSE p.summary END, coalesce(p.body, r.body)
             FROM lifetime l CROSS JOIN resource r ON r.rid = l.rid LEFT JOIN past p ON p.rid = l.rid AND p.version = l.version
             WHERE {" AND ".join(where)} AND {seen.text}

@@ -303,8 +303,6 @@ class SqliteTransaction(SqliteSnapshot):
                 self._connection.execute(_TO_PAST, (self.commit, rid))
                 self._connection.execute("UPDATE lifetime SET stop = ? WHERE rid = ? AND start = ?", (self.commit, rid, held[5]))
             self._connection.execute(_UPDATE, columns)
-            if held[4] != stored.custodian:
-                self._connection.execute("UPDATE lifetime SET custodian = ? WHERE rid = ?", (stored.custodian, rid))
         self._connection.execute(
             "INSERT OR REPLACE INTO lifetime VALUES (?, ?, NULL, ?, ?, ?, ?, ?)",
             (rid, self.commit, type_number, stored.version, stored.deleted, stored.custodian, self._present(stored.type, rows)),
@@ -320,9 +318,8 @@ class SqliteTransaction(SqliteSnapshot):
         self._connection.execute(
             "UPDATE resource SET digest = ?, rows = ?, more_rows = ?, custodian = ? WHERE rid = ?", (digest, *pack(rows), custodian, held[9])
         )
-        self._connection.execute("UPDATE lifetime SET custodian = ? WHERE rid = ?", (custodian, held[9]))
         self._connection.execute(
-            "UPDATE lifetime SET present = ? WHERE rid = ? AND stop IS NULL", (self._present(type, rows), held[9])
+            "UPDATE lifetime SET custodian = ?, present = ? WHERE rid = ? AND stop IS NULL", (custodian, self._present(type, rows), held[9])
         )
         self._reopen(held[9], held, rows)
         return stored_resource(type, (*held[:4], custodian, *held[5:9]))

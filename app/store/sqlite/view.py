@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.principal import Principal
+from app.principal import AND, Principal
 from app.store.sqlite.names import Names, param_name, type_name
 
 _COMPOUND_LIMIT = 100
 """SQLite takes 500 SELECTs in a compound and nests 1,000 operators deep."""
+_TOGETHER = 2
+"""What several organisations keep together is seen by no caller who sees fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,19 @@ class View:
         return visible(self.principal, alias)
 
     def lives(self, rid: str, also: Sql = TRUE) -> Sql:
-        """The condition that the resource is there, then and still, and visible, and ``also`` holds of its lifetime ``l`` then."""
+        """The condition that the resource is there and visible, then and still, and ``also`` holds of its lifetime ``l`` then."""
         valid, seen = self.valid("l"), self.visible("l")
-        still = "1" if self.pin is None else f"EXISTS (SELECT 1 FROM lifetime n WHERE n.rid = {rid} AND n.stop IS NULL AND n.deleted = 0)"
+        still = TRUE if self.pin is None else self._still(rid)
         return Sql(
             f"(EXISTS (SELECT 1 FROM lifetime l WHERE l.rid = {rid} AND {valid.text} AND l.deleted = 0 AND {seen.text} AND {also.text})"
-            f" AND {still})",
-            valid.given + seen.given + also.given,
+            f" AND {still.text})",
+            valid.given + seen.given + also.given + still.given,
         )
+
+    def _still(self, rid: str) -> Sql:
+        seen = self.visible("n")
+        where = f"n.rid = {rid} AND n.stop IS NULL AND n.deleted = 0 AND {seen.text}"
+        return Sql(f"EXISTS (SELECT 1 FROM lifetime n WHERE {where})", seen.given)
 
     @property
     def sees_all(self) -> bool:
@@ -96,4 +103,10 @@ def visible(principal: Principal, alias: str) -> Sql:
     if principal.organisations is None:
         return TRUE
     allowed = tuple(sorted(principal.organisations))
-    return Sql(f"({alias}.custodian IS NULL OR {alias}.custodian IN ({marks(allowed)}))", allowed)
+    among = f"IN ({marks(allowed)})"
+    one = f"{alias}.custodian IS NULL OR {alias}.custodian {among}"
+    if len(allowed) < _TOGETHER:
+        return Sql(f"({one})", allowed)
+    several = f"""instr({alias}.custodian, '{AND}') AND NOT EXISTS (
+        SELECT 1 FROM json_each('["' || replace({alias}.custodian, '{AND}', '","') || '"]') k WHERE k.value NOT {among})"""
+    return Sql(f"({one} OR {several})", allowed + allowed)

@@ -223,9 +223,9 @@ def test_the_summary_drops_the_instances_and_says_so() -> None:
     ImagingStudy.model_validate(summary)
 
 
-def test_the_record_is_kept_by_the_organisation_of_the_best_ranked_source() -> None:
-    assert mapped([facts("RA2-PACS"), facts()])[2] == "RTK"
-    assert mapped([facts("RA2-PACS")])[2] == "RA2"
+def test_the_record_is_kept_by_every_organisation_whose_archive_told_of_it() -> None:
+    assert mapped([facts("RA2-PACS"), facts()])[2] == {"RA2", "RTK"}
+    assert mapped([facts("RA2-PACS")])[2] == {"RA2"}
 
 
 def test_a_study_of_nothing_but_uids_is_a_valid_resource() -> None:

@@ -19,17 +19,12 @@ from tests.unit.app.store.mongo.test_own_writes import SETTINGS, assert_same, gr
 EXAMPLES = itertools.count()
 
 
-def kept(step: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The step with a custodian: history on SQLite tells a version that had none under the custodian of today."""
-    return (*step[:-1], step[-1] or "RYR") if step[0] == "save" else step
-
-
 def changes(group: Sequence[Sequence[tuple[Any, ...]]], refused: int) -> list[Callable[[Transaction], object]]:
     """The changes of a group, one of which is refused after its work."""
 
     def change(at: int, steps: Sequence[tuple[Any, ...]]) -> Callable[[Transaction], object]:
         def run(tx: Transaction) -> object:
-            done = [perform(tx, kept(step)) for step in steps]
+            done = [perform(tx, step) for step in steps]
             if at == refused:
                 raise BusinessRule("no")
             return done, tx.commit, tx.now
