@@ -21,7 +21,7 @@ REJECTED = 3
 
 
 ELSEWHERE = {
-    "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_stewards",
+    "review": "app.cli_stewards", "explain": "app.cli_stewards", "dead-letters": "app.cli_letters", "replay": "app.cli_letters",
     "link": "app.cli_matching", "evaluate": "app.cli_matching", "train": "app.cli_matching",
     "relink": "app.cli_relink", "report": "app.cli_relink", "sweep": "app.cli_upkeep",
 }  # fmt: skip

@@ -1,10 +1,9 @@
-"""The commands of stewards and operators: ``weald review``, ``explain``, ``dead-letters``."""
+"""The commands of stewards: ``weald review`` and ``explain``."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from app.errors import UnknownKey
 from app.ingest import stewardship
 from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
@@ -21,8 +19,6 @@ from app.ingest.learned import all_known
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
 from app.settings import load_settings
-from app.store.contract import DEAD_LETTER
-from mappers.hl7v2.conformance import report
 from matching.comparisons import level_name
 
 PRINTED = 120
@@ -227,55 +223,3 @@ def _print(found: Explanation) -> None:
         click.echo(f"of these in blocks too large to look at: {', '.join(found.over_cap)}")
     click.echo(f"place of the second among the candidates of the first: {found.rank or 'none'}")
     click.echo(f"They are {'one person' if found.together else 'not linked'} now.")
-
-
-@click.command("dead-letters")
-@click.option("--show", "number", type=int, help="Explain one, with hl7apy's conformance report.")
-@click.option("--out", type=click.Path(path_type=Path, exists=False, dir_okay=False), help="Write the bytes of the one shown to this file.")
-@click.pass_obj
-def dead_letters(config: Path | None, number: int | None, out: Path | None) -> None:
-    """List what was refused and kept."""
-    with _services(config).store.snapshot(SYSTEM) as snapshot:
-        found = [body.partition(b"\n") for _, body in snapshot.find(DEAD_LETTER, "state", ["open"])]
-    letters = {head["number"]: (head, raw) for head, raw in ((orjson.loads(head), raw) for head, _, raw in found)}
-    if number is None:
-        if out is not None:
-            raise click.UsageError("--out needs --show NUMBER")
-        _list_letters([head for head, _ in letters.values()])
-    elif number not in letters:
-        raise UnknownKey(f"There is no dead letter {number}.")
-    else:
-        _show_letter(*letters[number], out)
-
-
-def _list_letters(heads: Sequence[Mapping[str, Any]]) -> None:
-    table = Table("number", "source", "answer", "received", title=f"{len(heads)} dead letters")
-    table.add_column("reason", overflow="fold")
-    for head in heads:
-        named = f"{head['name']}: " if "name" in head else ""
-        table.add_row(str(head["number"]), head["source"], _answer(head), f"{head['received'][:19]}Z", f"{named}{head['reason']}")
-    _console().print(table)
-
-
-def _answer(head: Mapping[str, Any]) -> str:
-    return f"{head['answer']} {head['code']}" if "answer" in head else "file"
-
-
-def _show_letter(head: Mapping[str, Any], raw: bytes, out: Path | None) -> None:
-    """Say why one was refused; its bytes hold patient data and go only to a file that its owner alone reads."""
-    where = f" at {head['location']}" if head.get("location") else ""
-    click.echo(f"{_answer(head)}{where}: {head['reason']}")
-    for line in report(raw) if raw.startswith(b"MSH") else ():
-        click.echo(f"  {line}")
-    if out is not None:
-        _write(out, raw)
-        click.echo(f"{len(raw):,} bytes written to {out}")
-
-
-def _write(out: Path, raw: bytes) -> None:
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise click.FileError(str(out), error.strerror) from None
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(raw)

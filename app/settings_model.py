@@ -234,6 +234,12 @@ class Matching(Table):
     review_budget: int = _key("the possible links a day that stewards are asked about", 50, ge=0, le=1_000_000)
 
 
+class Load(Table):
+    """What ``weald load`` keeps of what it rejects. A document of MongoDB holds 16 MiB."""
+
+    kept_size: int = _key("the bytes kept of a rejected file", 8 << 20, ge=1024, le=15 << 20)
+
+
 class Settings(Table):
     """All settings. ``app.settings.load_settings`` makes them."""
 
@@ -249,6 +255,7 @@ class Settings(Table):
     web: Web = _key("the HTTP server", Web())
     mllp: Mllp = _key("the MLLP listener", Mllp())
     matching: Matching = _key("the matcher", Matching())
+    load: Load = _key("the loader", Load())
     organisations: Mapping[OdsCode, Organisation] = _key("the organisations by ODS code", {})
     authorities: Mapping[Code, AssigningAuthority] = _key("the assigning authorities by code", {})
     sources: Mapping[Code, Feed] = _key("the HL7 v2 feeds by code", {})

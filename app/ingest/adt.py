@@ -18,6 +18,7 @@ from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, TooL
 from app.ingest import merges
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.frame import Frame
+from app.ingest.letters import keep
 from app.ingest.publish import finish
 from app.ingest.records import index_key
 from app.ingest.resolve import first_key, resolve_or_create
@@ -26,7 +27,7 @@ from app.ingest.visits import tell_visit
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
-from app.store.contract import DEAD_LETTER, MESSAGE, Change, Failed, Transaction
+from app.store.contract import MESSAGE, Change, Failed, Transaction
 from mappers.context import Source
 from mappers.hl7v2 import er7
 from mappers.hl7v2.errors import Er7Error
@@ -89,6 +90,15 @@ def receive_failed(services: Services, raw: bytes, error: Exception, *, principa
 
 def apply_group(services: Services, received: Sequence[Received], principal: Principal) -> list[Answer]:
     """Apply the messages in order, durably: those that can be in one commit, then the dead letters of the others."""
+    answers = apply_only(services, received, principal)
+    failed = [_dead_letter(services, one, answer) for one, answer in zip(received, answers, strict=True) if answer.error is not None]
+    if failed:
+        services.store.apply(principal, failed)
+    return answers
+
+
+def apply_only(services: Services, received: Sequence[Received], principal: Principal) -> list[Answer]:
+    """Apply the messages in order, durably, those that can be in one commit; what is refused is kept by the caller."""
     places = [place for place, one in enumerate(received) if one.error is None]
     results = services.store.apply(principal, [_change(services, received[place]) for place in places])
     answers: dict[int, Answer] = {}
@@ -97,9 +107,6 @@ def apply_group(services: Services, received: Sequence[Received], principal: Pri
     for place, one in enumerate(received):
         if one.error is not None:
             answers[place] = Answer(one.error.acknowledgement, one.error)
-    failed = [place for place in range(len(received)) if answers[place].error is not None]
-    if failed:
-        services.store.apply(principal, [_dead_letter(services, received[place], answers[place]) for place in failed])
     return [answers[place] for place in range(len(received))]
 
 
@@ -182,14 +189,13 @@ def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[No
     error = answer.error
     assert error is not None  # noqa: S101  (only refused messages come here)
     source = one.source.code if one.source else ""
+    size = one.raw.size if isinstance(one.raw, Frame) else len(one.raw)
 
     def change(tx: Transaction) -> None:
-        number = tx.next_number("dead-letter")
-        head = {
-            "number": number, "source": source, "received": _now(services), "answer": answer.code, "reason": error.text,
-            "code": error.hl7_code, "location": error.location, "state": "open",
-        }
-        tx.put(DEAD_LETTER, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"state": ["open"]})
+        keep(tx, one.raw, {
+            "source": source, "received": _now(services), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
+            "location": error.location, "size": size, "whole": size == len(one.raw),
+        })  # fmt: skip
 
     return change
 

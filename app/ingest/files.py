@@ -26,6 +26,8 @@ from mappers.dicom.header import Header
 _RATIO_APPLIES_FROM = 1024 * 1024
 _DRIVE = re.compile("[A-Za-z]:")
 _CENTRAL_DIRECTORY = 64 * 1024 * 1024
+_LOCAL_HEADER = 30
+_PACKED = 64 * 1024 * 1024
 
 
 class Refusal(StrEnum):
@@ -69,11 +71,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Something that is not loaded, and why in a sentence without any of its content."""
+    """Something that is not loaded, and why in a sentence without any of its content.
+
+    ``open`` gives its bytes, those of a zip's entry as the archive packs them, where there are any to be had; until the next is taken.
+    """
 
     name: str
     reason: Refusal
     text: str
+    open: Callable[[], BinaryIO] | None = None
 
 
 Found = Item | Refused
@@ -124,18 +130,19 @@ def _file(path: Path, limits: FileLimits, *, named: bool) -> Iterator[Found]:
     if kind is Kind.ZIP:
         yield from _zip(path, limits)
     elif kind is Kind.DICOMDIR:
-        yield from _directory(name, path.read_bytes, path.stat().st_size, _Folder(path.parent), limits, named=named)
+        yield from _directory(name, lambda: path.open("rb"), path.stat().st_size, _Folder(path.parent), limits, named=named)
     else:
-        yield _item(kind, name, lambda: path.open("rb"))
+        yield found_of(kind, name, lambda: path.open("rb"))
 
 
-def _item(kind: Kind, name: str, open: Callable[[], BinaryIO]) -> Found:
+def found_of(kind: Kind, name: str, open: Callable[[], BinaryIO]) -> Found:
+    """An item of that kind of content, or why it is none."""
     if kind is Kind.EMPTY:
-        return Refused(name, Refusal.EMPTY, "the file is empty")
+        return Refused(name, Refusal.EMPTY, "the file is empty", open)
     if kind is Kind.UNKNOWN:
-        return Refused(name, Refusal.UNKNOWN, "the content is neither DICOM, DICOM JSON, HL7 v2 nor FHIR JSON")
+        return Refused(name, Refusal.UNKNOWN, "the content is neither DICOM, DICOM JSON, HL7 v2 nor FHIR JSON", open)
     if kind is Kind.ZIP:
-        return Refused(name, Refusal.NESTED, "an archive inside an archive is not opened")
+        return Refused(name, Refusal.NESTED, "an archive inside an archive is not opened", open)
     return Item(kind, name, open)
 
 
@@ -182,14 +189,15 @@ class _Members:
         return (info.filename, lambda: _opened(self._archive, info)) if info else None
 
 
-def _directory(name: str, read: Callable[[], bytes], size: int, tree: _Tree, limits: FileLimits, *, named: bool) -> Iterator[Found]:
+def _directory(name: str, open: Callable[[], BinaryIO], size: int, tree: _Tree, limits: FileLimits, *, named: bool) -> Iterator[Found]:
     if size > limits.directory:
-        yield Refused(name, Refusal.OVER_LIMIT, "the DICOMDIR is larger than the limit")
+        yield Refused(name, Refusal.OVER_LIMIT, "the DICOMDIR is larger than the limit", open)
         return
     try:
-        records = directory_records(read())
+        with open() as stream:
+            records = directory_records(stream.read())
     except (DicomRejected, OSError, zipfile.BadZipFile, zlib.error):
-        yield Refused(name, Refusal.UNREADABLE, "the DICOMDIR cannot be read")
+        yield Refused(name, Refusal.UNREADABLE, "the DICOMDIR cannot be read", open)
         return
     for number, record in enumerate(records, start=1):
         yield from _indexed(f"{name}#{number}", record, tree, named=named)
@@ -206,7 +214,7 @@ def _indexed(name: str, record: DirectoryRecord, tree: _Tree, *, named: bool) ->
     elif named:
         with found[1]() as stream:
             kind = kind_of(stream)
-        yield _item(kind, *found)
+        yield found_of(kind, *found)
 
 
 def _plain(component: str) -> bool:
@@ -216,13 +224,13 @@ def _plain(component: str) -> bool:
 def _zip(path: Path, limits: FileLimits) -> Iterator[Found]:
     name = str(path)
     if central_directory_size(path) > _CENTRAL_DIRECTORY:
-        yield Refused(name, Refusal.OVER_LIMIT, "the archive's directory is larger than the limit")
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive's directory is larger than the limit", lambda: path.open("rb"))
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            yield from _members(archive, name, path.stat().st_size, limits)
+            yield from _members(archive, path, limits)
     except (zipfile.BadZipFile, OSError):
-        yield Refused(name, Refusal.DAMAGED, "the archive cannot be read")
+        yield Refused(name, Refusal.DAMAGED, "the archive cannot be read", lambda: path.open("rb"))
 
 
 def central_directory_size(path: Path) -> int:
@@ -239,39 +247,48 @@ def central_directory_size(path: Path) -> int:
     return int.from_bytes(tail[wide + 40 : wide + 48], "little") if length == 0xFFFFFFFF and wide >= 0 else length
 
 
-def _members(archive: zipfile.ZipFile, name: str, packed: int, limits: FileLimits) -> Iterator[Found]:
+def _members(archive: zipfile.ZipFile, path: Path, limits: FileLimits) -> Iterator[Found]:
+    name, packed = str(path), path.stat().st_size
     infos = sorted(archive.infolist(), key=lambda info: info.filename)
     total = sum(info.file_size for info in infos)
     if len(infos) > limits.entries:
-        yield Refused(name, Refusal.OVER_LIMIT, "the archive has more entries than the limit")
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive has more entries than the limit", lambda: path.open("rb"))
         return
     if total > _RATIO_APPLIES_FROM and total > packed * limits.ratio:
-        yield Refused(name, Refusal.OVER_LIMIT, "the archive inflates beyond the limit")
+        yield Refused(name, Refusal.OVER_LIMIT, "the archive inflates beyond the limit", lambda: path.open("rb"))
         return
     safe = {info.filename.casefold(): info for info in infos if _refusal(info, limits) is None}
     for info in infos:
         if not info.is_dir():
-            yield from _member(archive, f"{name}!{info.filename}", info, safe, limits)
+            yield from _member(archive, path, info, safe, limits)
 
 
-def _member(
-    archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo, safe: dict[str, zipfile.ZipInfo], limits: FileLimits
-) -> Iterator[Found]:
+def _member(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, safe: dict[str, zipfile.ZipInfo], limits: FileLimits) -> Iterator[Found]:
+    name = f"{path}!{info.filename}"
     refusal = _refusal(info, limits)
     if refusal:
-        yield Refused(name, *refusal)
+        yield Refused(name, *refusal, lambda: _packed(path, info))
         return
     try:
         with _opened(archive, info) as stream:
             kind = kind_of(stream)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError):
-        yield Refused(name, Refusal.DAMAGED, "the entry cannot be read")
+        yield Refused(name, Refusal.DAMAGED, "the entry cannot be read", lambda: _packed(path, info))
         return
     if kind is Kind.DICOMDIR:
         tree = _Members(archive, info.filename, safe)
-        yield from _directory(name, lambda: archive.read(info), info.file_size, tree, limits, named=False)
+        yield from _directory(name, lambda: _opened(archive, info), info.file_size, tree, limits, named=False)
     else:
-        yield _item(kind, name, lambda: _opened(archive, info))
+        yield found_of(kind, name, lambda: _opened(archive, info))
+
+
+def _packed(path: Path, info: zipfile.ZipInfo) -> BinaryIO:
+    """An entry as it stands in the archive, from its local header on: neither inflated nor deciphered (APPNOTE.TXT 4.3.7)."""
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset)
+        local = stream.read(_LOCAL_HEADER)
+        names = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        return BytesIO(local + stream.read(min(names + info.compress_size, _PACKED)))
 
 
 def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
 from app.errors import BadRequest, SettingsError, TooLarge
 from app.ingest import adt, dicom
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
-from app.ingest.files import FileLimits, Item, Refused, walk
+from app.ingest.files import FileLimits, Found, Item, Refused, walk
+from app.ingest.letters import keep
 from app.principal import Principal
 from app.services import Services
-from app.store.contract import DEAD_LETTER, Change, Failed, Transaction
+from app.store.contract import Change, Failed, Transaction
 from mappers.context import Source
 from mappers.dicom.dataset import read_header
 from mappers.dicom.dicom_json import facts_from_json
@@ -27,8 +30,9 @@ from mappers.dicom.facts import InstanceFacts, facts_from_header
 
 INSTANCES_A_COMMIT = 2000
 MESSAGES_A_COMMIT = 256
-QUARANTINED = 4096
-"""Bytes kept of a rejected file (imaging.md 4)."""
+_READ = 1 << 20
+
+Opens = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,15 @@ def _count_one(path: Path) -> int:
 
 
 class Loader:
-    """Loads what ``walk`` finds, in commits of many; ``finish`` makes the last of it durable."""
+    """Loads what ``walk`` finds, in commits of many. What is rejected it keeps as dead letters, unless it ``keeps`` none."""
 
-    def __init__(self, services: Services, principal: Principal, source: str | None = None) -> None:
+    def __init__(self, services: Services, principal: Principal, source: str | None = None, *, keeps: bool = True) -> None:
         self.report = Report()
+        self._keeps = keeps
         self._services = services
         self._principal = principal
         self._source = self._named(source) if source else None
-        self._instances: list[tuple[str, InstanceFacts]] = []
+        self._instances: list[tuple[str, InstanceFacts, Opens | None]] = []
         self._messages: list[tuple[str, bytes]] = []
         self._contexts = services.sources.contexts()
 
@@ -84,9 +89,13 @@ class Loader:
 
     def load(self, paths: Sequence[Path], progress: Callable[[], None] = lambda: None) -> Report:
         """Load everything under the paths; ``progress`` is called once a thing found."""
-        for found in walk(paths, FileLimits()):
+        return self.load_items(walk(paths, FileLimits()), progress)
+
+    def load_items(self, items: Iterable[Found], progress: Callable[[], None] = lambda: None) -> Report:
+        """Load what was found."""
+        for found in items:
             if isinstance(found, Refused):
-                self._reject(found.name, found.text, b"")
+                self._reject(found.name, found.text, found.open)
             else:
                 self._take(found)
             progress()
@@ -103,11 +112,11 @@ class Loader:
                 self._flush_messages()
                 self._take_instances(item)
             else:
-                self._reject(item.name, "FHIR resources are not loaded from files by this version", b"")
+                self._reject(item.name, "FHIR resources are not loaded from files by this version", item.open)
         except (BadRequest, TooLarge) as error:
-            self._reject(item.name, error.text, b"")
+            self._reject(item.name, error.text, item.open)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            self._reject(item.name, f"it cannot be read ({type(error).__name__})", b"")
+            self._reject(item.name, f"it cannot be read ({type(error).__name__})", item.open)
 
     def _take_messages(self, item: Item) -> None:
         with item.open() as stream:
@@ -121,16 +130,16 @@ class Loader:
             context = self._contexts[self._archive(None).code]
             with item.open() as stream:
                 for number, dataset in enumerate(datasets_from_json(stream), 1):
-                    self._take_instance(f"{item.name} data set {number}", partial(facts_from_json, dataset, context), bytes)
+                    self._take_instance(f"{item.name} data set {number}", partial(facts_from_json, dataset, context), partial(_as_bytes, dataset))
         else:
-            self._take_instance(item.name, partial(self._from_file, item), partial(_head, item))
+            self._take_instance(item.name, partial(self._from_file, item), item.open, still_open=item.open)
 
-    def _take_instance(self, name: str, read: Callable[[], InstanceFacts], head: Callable[[], bytes]) -> None:
+    def _take_instance(self, name: str, read: Callable[[], InstanceFacts], opens: Opens, still_open: Opens | None = None) -> None:
         """Read one instance; one that cannot be read fails alone."""
         try:
-            self._instances.append((name, read()))
+            self._instances.append((name, read(), still_open))
         except DicomRejected as error:
-            self._reject(name, error.text, head())
+            self._reject(name, error.text, opens)
         if len(self._instances) >= INSTANCES_A_COMMIT:
             self._flush_instances()
 
@@ -154,13 +163,13 @@ class Loader:
         held, self._instances = self._instances, []
         if not held:
             return
-        studies = dicom.by_study(facts for _, facts in held)
-        names = {uid: [name for name, facts in held if facts.study_uid == uid] for uid in studies} if len(studies) < len(held) else {}
-        results = dicom.receive(self._services, [facts for _, facts in held], self._principal)
+        studies = dicom.by_study(facts for _, facts, _ in held)
+        results = dicom.receive(self._services, [facts for _, facts, _ in held], self._principal)
         for uid, result in zip(sorted(studies), results, strict=True):
             if isinstance(result, Failed):
-                for name in names.get(uid) or [name for name, facts in held if facts.study_uid == uid]:
-                    self._reject(name, result.error.text, b"")
+                for name, facts, opens in held:
+                    if facts.study_uid == uid:
+                        self._reject(name, result.error.text, opens, facts)
             else:
                 self.report.accepted += result.accepted
                 self.report.unchanged += result.unchanged
@@ -170,7 +179,8 @@ class Loader:
         held, self._messages = self._messages, []
         if not held:
             return
-        answers = adt.apply_group(self._services, [adt.read(self._services, raw, on_host=True) for _, raw in held], self._principal)
+        apply = adt.apply_group if self._keeps else adt.apply_only
+        answers = apply(self._services, [adt.read(self._services, raw, on_host=True) for _, raw in held], self._principal)
         for (name, _), answer in zip(held, answers, strict=True):
             if answer.error is not None:
                 self.report.rejected.append(Rejection(name, f"{answer.code} {answer.error.hl7_code}: {answer.error.text}"))
@@ -179,24 +189,51 @@ class Loader:
             else:
                 self.report.accepted += 1
 
-    def _reject(self, name: str, reason: str, head: bytes) -> None:
-        """Report the thing and keep what is needed to look at it again."""
+    def _reject(self, name: str, reason: str, opens: Opens | None, facts: InstanceFacts | None = None) -> None:
+        """Report the thing and keep its bytes, as far as they can be had; where they cannot, what was understood of it."""
         self.report.rejected.append(Rejection(name, reason))
-        self._services.store.apply(self._principal, [_quarantine(name, reason, head, self._source.code if self._source else "")])
+        if self._keeps:
+            kept = _kept(opens, self._services.settings.load.kept_size)
+            if facts is not None and not kept.content:
+                kept = _Kept(orjson.dumps(facts.as_json()), kept.size, kept.sha256, whole=False)
+            self._services.store.apply(self._principal, [_quarantine(name, reason, kept, self._source.code if self._source else "")])
 
 
-def _head(item: Item) -> bytes:
-    """The beginning of a rejected file."""
-    if item.header is not None:
-        return b""
-    with item.open() as stream:
-        return stream.read(QUARANTINED)
+def _as_bytes(dataset: object) -> BinaryIO:
+    return BytesIO(orjson.dumps(dataset))
 
 
-def _quarantine(name: str, reason: str, head: bytes, source: str) -> Change[None]:
+class _Kept(NamedTuple):
+    """What could be had of something rejected: its bytes as far as they are kept, and the size and digest of what was read."""
+
+    content: bytes
+    size: int
+    sha256: str
+    whole: bool
+
+
+def _kept(opens: Opens | None, limit: int) -> _Kept:
+    content, size, digest, whole = bytearray(), 0, hashlib.sha256(), opens is not None
+    try:
+        if opens is not None:
+            with opens() as stream:
+                while part := stream.read(_READ):
+                    digest.update(part)
+                    size += len(part)
+                    content += part[: limit - len(content)]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):
+        whole = False  # damaged, gone, or of an archive that is closed by now
+    return _Kept(bytes(content), size, digest.hexdigest(), whole and size == len(content))
+
+
+def _quarantine(name: str, reason: str, kept: _Kept, source: str) -> Change[None]:
+    """The change that keeps a rejected file; one that is kept already, as of a load each night, stays one."""
+    digest = hashlib.sha256(f"{name}\n{reason}\n{kept.sha256}".encode()).hexdigest()
+
     def change(tx: Transaction) -> None:
-        number = tx.next_number("dead-letter")
-        about = {"number": number, "source": source, "received": tx.now, "kind": "file", "name": name, "reason": reason, "sha256": hashlib.sha256(head).hexdigest(), "state": "open"}
-        tx.put(DEAD_LETTER, f"{number:016d}", orjson.dumps(about) + b"\n" + head, {"state": ["open"]})
+        keep(tx, kept.content, {
+            "source": source, "received": tx.now, "kind": "file", "name": name, "reason": reason, "sha256": kept.sha256, "size": kept.size,
+            "whole": kept.whole, "digest": [digest],
+        }, [digest])  # fmt: skip
 
     return change

@@ -1,13 +1,11 @@
 """The commands of operators and stewards, as typed, over a store that feeds have filled."""
 
 import re
-import stat
 
 import pytest
 from click.testing import CliRunner
 
 from app.cli import main, weald
-from app.errors import WealdError
 from tests.flow.doors import mrn
 from tests.flow.messages import adt, cx, pid
 
@@ -67,25 +65,6 @@ def test_an_undo_may_name_the_two_records(run):
 
 def test_a_decision_needs_a_reason(run):
     assert "--why" in run("review", "unlink", mrn("A100"), mrn("B200", "RXC")).output
-
-
-def test_dead_letters_are_listed_explained_and_taken_out_for_their_owner_alone(run, weald, tmp_path):
-    refused = adt("A28", pid(cx(""), who=ALICE))
-    assert weald.send(refused).code == "AE"
-    assert "1 dead letters" in run("dead-letters").output
-    assert "AE 101" in run("dead-letters").output
-    out = tmp_path / "letter.hl7"
-    said = run("dead-letters", "--show", "1", "--out", str(out))
-    assert "PID-3 holds no identifier in force" in said.output
-    assert "Marchant" not in said.output
-    assert out.read_bytes() == refused
-    assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    assert "Could not open file" in run("dead-letters", "--show", "1", "--out", str(out)).output
-
-
-def test_a_dead_letter_that_is_not_there_is_a_sentence(run):
-    assert isinstance(run("dead-letters", "--show", "7").exception, WealdError)
-    assert run("dead-letters", "--out", "x").exit_code == 2
 
 
 def test_a_file_of_an_unknown_archive_is_rejected_alone(tmp_path):

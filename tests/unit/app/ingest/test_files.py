@@ -233,10 +233,10 @@ def test_damaged_and_oversized_dicomdirs_are_refused(tmp_path: Path, monkeypatch
     path.write_bytes((DIRECTORY / "DICOMDIR").read_bytes())
     assert _found(path, FileLimits(directory=10)) == {"DICOMDIR": "over-limit"}
 
-    def unreadable(path: Path) -> bytes:
+    def unreadable(content: bytes) -> None:
         raise OSError
 
-    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    monkeypatch.setattr(files, "directory_records", unreadable)
     assert _found(path) == {"DICOMDIR": "unreadable"}
 
 
