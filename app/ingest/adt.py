@@ -10,28 +10,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 
 import orjson
 
-from app.errors import MessageRejected, SenderNotAllowed, StoreUnavailable, TooLarge, UnsupportedProcessing, WealdError
+from app.errors import StoreUnavailable, WealdError
 from app.ingest import merges
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.frame import Frame
 from app.ingest.letters import keep
 from app.ingest.publish import finish
+from app.ingest.reading import Received, now, read, statements
 from app.ingest.records import index_key
 from app.ingest.resolve import first_key, resolve_or_create
-from app.ingest.reviews import open_review
+from app.ingest.retelling import ask_of_stranger
+from app.ingest.succession import tell_late
 from app.ingest.visits import tell_visit
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import MESSAGE, Change, Failed, Transaction
 from mappers.context import Source
+from mappers.facts import PatientFacts
 from mappers.hl7v2 import er7
 from mappers.hl7v2.errors import Er7Error
-from mappers.hl7v2.messages import AdtEvent, adt_event
+from mappers.hl7v2.messages import AdtEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +43,6 @@ class Answer:
     code: str
     error: WealdError | Er7Error | None = None
     repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message on its way: its bytes, the head that its acknowledgement echoes, and what it says or why it cannot."""
-
-    raw: bytes
-    head: er7.Head
-    source: Source | None = None
-    event: AdtEvent | None = None
-    error: WealdError | Er7Error | None = None
-
-    @property
-    def duplicate_keys(self) -> tuple[str, str]:
-        """(MSH-3, MSH-4, MSH-10) with the content and without it, each as one digest (hl7v2.md 4)."""
-        parts = [self.head.sending_application, self.head.sending_facility, self.head.control_id]
-        named = hashlib.sha256("\x00".join(parts).encode())
-        exact = named.copy()
-        exact.update(b"\x00" + self.raw)
-        return exact.hexdigest(), named.hexdigest()
 
 
 def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[bytes | None]:
@@ -110,41 +92,12 @@ def apply_only(services: Services, received: Sequence[Received], principal: Prin
     return [answers[place] for place in range(len(received))]
 
 
-def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
-    """Read and map one message; what is wrong with it is kept with it. ``on_host`` as in ``SourceRegistry.feed``."""
-    head = er7.head(raw)
-    source: Source | None = None
-    frame = raw if isinstance(raw, Frame) else Frame(raw)
-    try:
-        source = services.sources.feed(head.sending_application, head.sending_facility, frame.certificate, on_host=on_host)
-        if frame.over_size:
-            raise TooLarge("The message is larger than this feed may send.")
-        if source is None and head.present:
-            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
-        if services.settings.mode == "production" and head.processing_id != "P":
-            raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")
-        message = _message(services, raw, source)
-        if source is None:
-            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
-        event = adt_event(message, services.sources.context(source, _now(services)))
-    except (Er7Error, MessageRejected, TooLarge) as error:
-        return Received(raw, head, source, error=error)
-    return Received(raw, head, source, event)
-
-
-def _message(services: Services, raw: bytes, source: Source | None) -> er7.Message:
-    """The message read by its source's character set and limits; bytes that are none raise before anyone asks for a source."""
-    if source is None:
-        return er7.read(raw)
-    return er7.read(raw, source.charset, limits=services.sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
-
-
 def _change(services: Services, one: Received) -> Change[Answer]:
     """The change that applies one message, keeps its raw bytes and remembers its answer."""
     assert one.source is not None  # noqa: S101  (only messages that were mapped come here)
     assert one.event is not None  # noqa: S101
     source, event, keys = one.source, one.event, one.duplicate_keys
-    received = _now(services)
+    received = now(services)
 
     def change(tx: Transaction) -> Answer:
         known = tx.find(MESSAGE, "duplicate", keys, limit=1)
@@ -153,10 +106,10 @@ def _change(services: Services, one: Received) -> Change[Answer]:
         work = Work(tx, services, Cause(source.code, event.control_id, event.event_time, received))
         work.flags.extend(["control-id-reused"] if known else [])
         apply_event(work, source, event)
-        finish(work)
         number = tx.next_number("message")
-        head = {"number": number, "source": source.code, "received": received, "trigger": event.trigger, "flags": [*event.flags, *work.flags]}
-        tx.put(MESSAGE, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"duplicate": keys})
+        head = {"number": number, "source": source.code, "received": received, "trigger": event.trigger, "flags": [*event.flags, *work.flags], "named": work.named}
+        tx.put(MESSAGE, f"{number:016d}", orjson.dumps(head) + b"\n" + one.raw, {"duplicate": keys, "record": sorted(set(work.named.values()))})
+        finish(work)
         return Answer("AA")
 
     return change
@@ -170,16 +123,27 @@ def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
         tell_visit(work, index_key(source.organisation, first_key(event.subject.identifiers, source)), event.visit, event.stamp)
     if event.action == "cancel":
         return
-    for merge in event.merges:
-        merges.merge(work, source, merge, event.stamp)
-    if event.merges:
-        return
+    said = statements(event)
+    for place in range(len(event.merges)):
+        work.flags.extend(event.merges[place].flags)
+        merges.merge(work, source, said, event.stamp, place)
     if event.linked is not None:
-        (merges.unlink if event.action == "unlink" else merges.link)(work, source, event.subject, event.linked, event.stamp)
-        return
-    spoken = resolve_or_create(work, source, event.subject, event.event_time)
+        (merges.unlink if event.action == "unlink" else merges.link)(work, source, said, event.stamp)
+    if "subject" in said:
+        _tell_subject(work, source, event, said["subject"])
+
+
+def _tell_subject(work: Work, source: Source, event: AdtEvent, facts: PatientFacts) -> None:
+    """Tell the record that answers for the one named, at the time of the event, what the message says of it."""
+    spoken = resolve_or_create(work, source, facts, event.event_time)
+    work.named["subject"] = spoken.named.id
+    if event.event_time > spoken.named.last_event:
+        spoken.named.last_event = event.event_time
+        work.change(spoken.named)
+    if spoken.named.merges:
+        tell_late(work, spoken.named, event.event_time)
     if spoken.record.id != spoken.named.id and contradicts(work, header_demographics(work, spoken.facts, event.stamp), spoken.record):
-        open_review(work, "reused-number", [spoken.record.id], "A message under a merged number contradicts the surviving record; it waits for a steward.")
+        ask_of_stranger(work, spoken.record, work.cause.reference)
         return
     work.tell(spoken.record, spoken.facts, event.stamp)
 
@@ -193,15 +157,11 @@ def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[No
 
     def change(tx: Transaction) -> None:
         keep(tx, one.raw, {
-            "source": source, "received": _now(services), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
+            "source": source, "received": now(services), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
             "location": error.location, "size": size, "whole": size == len(one.raw),
         })  # fmt: skip
 
     return change
-
-
-def _now(services: Services) -> str:
-    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes:
@@ -210,6 +170,6 @@ def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes
     code = er7.answer_code(one.head, mapped)
     if code is None:
         return b""
-    now = _now(services)
+    at = now(services)
     errors = [] if answer.error is None else [answer.error]
-    return er7.acknowledgement(one.head, code, control_id=f"W{hashlib.sha256(one.raw).hexdigest()[:18]}", now=now, errors=errors)
+    return er7.acknowledgement(one.head, code, control_id=f"W{hashlib.sha256(one.raw).hexdigest()[:18]}", now=at, errors=errors)

@@ -75,22 +75,3 @@ def _assertion(services: Services, edge: Edge, keys: Mapping[str, str]) -> Asser
     owner, role = owner_of(services, edge.agent)
     owns_both = all(key.startswith(f"{owner}|") for key in (a, b))
     return Assertion(edge.kind, *pair(a, b), owner, role, edge.occurred, owns_both=owns_both)
-
-
-def parted_by_steward(work: Work, a: str, b: str) -> bool:
-    """Whether a steward says that the two are not the same: no feed ends that (matching.md 8)."""
-    return any(edge.kind == NOT_SAME and edge.agent.startswith(STEWARD) for edge in between(work, a, b))
-
-
-def parted_since(work: Work, a: str, b: str, at: str) -> bool:
-    """Whether this change's owner has said, of a time after ``at``, that the two are not the same."""
-    own = owner_of(work.services, work.cause.agent)
-    return any(edge.kind == NOT_SAME and edge.occurred > at and owner_of(work.services, edge.agent) == own for edge in between(work, a, b))
-
-
-def end_own(work: Work, a: str, b: str, kind: str, at: str) -> None:
-    """End what this change's owner said of the two in that kind."""
-    own = owner_of(work.services, work.cause.agent)
-    for edge in between(work, a, b):
-        if edge.kind == kind and owner_of(work.services, edge.agent) == own:
-            close_edge(work, edge, at)

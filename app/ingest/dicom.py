@@ -63,9 +63,8 @@ def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:
     Which record answers for them is for the merges to say, whenever they are told (imaging.md 6).
     """
     document = studies.study_document(work.tx, uid)
-    said = {(facts.source, facts.patient): facts for facts in new}
-    for (code, _), facts in sorted(said.items(), key=lambda item: (item[0][0], item[1].sop_uid)):
-        context = work.services.sources.contexts()[code]
+    for facts in studies.distinct_headers(new):
+        context = work.services.sources.contexts()[facts.source]
         patient, stamp = patient_facts(facts, context)
         main = patient.identifiers[0]
         found = named_by(work, context.source, [main])

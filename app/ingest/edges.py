@@ -14,6 +14,7 @@ from app.ingest.work import Cause, Work
 from app.store.contract import EDGE, Snapshot
 
 ASSERTED = frozenset({"replaced-by", "link", "not-same"})
+_TOLD = frozenset({"replaced-by", "not-same"})
 STEWARD = "steward:"
 """How the agent of what a steward states begins."""
 
@@ -61,9 +62,10 @@ def edge_from_body(body: bytes) -> Edge:
 
 
 def put_edge(work: Work, edge: Edge) -> None:
-    """Store the edge; a closed one is no longer found from its records."""
-    index = [] if edge.closed else [edge.a, edge.b]
-    work.tx.put(EDGE, edge.id, orjson.dumps({name: getattr(edge, name) for name in Edge.__slots__}), {"record": index})
+    """Store the edge; a closed one is no longer found from its records, but by what was ever told of merges."""
+    ends = [edge.a, edge.b]
+    index = {"record": [] if edge.closed else ends, "told": ends if edge.kind in _TOLD else []}
+    work.tx.put(EDGE, edge.id, orjson.dumps({name: getattr(edge, name) for name in Edge.__slots__}), index)
 
 
 def close_edge(work: Work, edge: Edge, at: str) -> None:

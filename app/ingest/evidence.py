@@ -131,7 +131,7 @@ def is_enough(facts: RecordFacts) -> bool:
 
 def demographics_of(work: Work, record: Record) -> Demographics:
     """The record as the matcher sees it, with what was merged into it."""
-    states = [record.state, *(one.state for one in work.records(record.merged))]
+    states = [record.state, *(one.state for one in work.below(record))]
     return normalised(work.tx, work.services, record_facts(states))
 
 

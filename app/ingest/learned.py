@@ -85,7 +85,7 @@ def _judge(work: Work, number: str, said: Said | None) -> list[Record]:
 
 def _plain(work: Work, record: Record) -> Demographics:
     """The record as it is without anything learned."""
-    states = [record.state, *(one.state for one in work.records(record.merged))]
+    states = [record.state, *(one.state for one in work.below(record))]
     return normalise(record_facts(states), admit_test_numbers=work.services.settings.admit_test_numbers)
 
 

@@ -306,13 +306,7 @@ def _move(work: Work, record: Record, person: str) -> None:
 
 
 def _with_replaced(work: Work, record: Record) -> list[Record]:
-    found, ahead = [record], list(record.merged)
-    while ahead:
-        one = work.record(ahead.pop())
-        if one is not None and one not in found:
-            found.append(one)
-            ahead.extend(one.merged)
-    return found
+    return [record, *work.below(record)]
 
 
 def _note_near(work: Work, members: Mapping[str, Record], partition: Partition) -> None:

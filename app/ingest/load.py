@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.errors import BadRequest, SettingsError, TooLarge
-from app.ingest import adt, dicom
+from app.ingest import adt, dicom, reading
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
 from app.ingest.files import FileLimits, Found, Item, Refused, walk
 from app.ingest.letters import keep
@@ -180,7 +180,7 @@ class Loader:
         if not held:
             return
         apply = adt.apply_group if self._keeps else adt.apply_only
-        answers = apply(self._services, [adt.read(self._services, raw, on_host=True) for _, raw in held], self._principal)
+        answers = apply(self._services, [reading.read(self._services, raw, on_host=True) for _, raw in held], self._principal)
         for (name, _), answer in zip(held, answers, strict=True):
             if answer.error is not None:
                 self.report.rejected.append(Rejection(name, f"{answer.code} {answer.error.hl7_code}: {answer.error.text}"))

@@ -12,13 +12,15 @@ from app.ingest import linking, people, studies
 from app.ingest.records import Record
 from app.ingest.resources import save_resource
 from app.ingest.reviews import open_review
+from app.ingest.succession import settle
 from app.ingest.work import Work
 from mappers.context import NHS_NUMBER
 from mappers.source_patient import identifiers, source_patient, source_uri
 
 
 def finish(work: Work) -> None:
-    """End the change: links first, since they move records between persons, then resources, records and studies."""
+    """End the change: merges and links first, since they move records between persons, then resources, records and studies."""
+    settle(work)
     linking.update(work, _roots(work, [record for record in work.dirty.values() if record.id in work.shown or record.id in work.moved]))
     for record in _with_survivors(work):
         _publish(work, record)
@@ -38,9 +40,8 @@ def _with_survivors(work: Work) -> list[Record]:
     """Changed records, and the survivors that show the identifiers of changed losers."""
     found = {record.id: record for record in work.dirty.values() if record.id in work.shown or record.id in work.moved}
     for record in list(found.values()):
-        if record.replaced_by is not None:
-            survivor = work.survivor(record)
-            found[survivor.id] = survivor
+        root = work.root(record)
+        found[root.id] = root
     return sorted(found.values(), key=lambda record: record.number)
 
 
@@ -50,13 +51,14 @@ def _publish(work: Work, record: Record) -> None:
     ``meta.source`` alone makes no version, and names what the record was told, not what merged it: undone, a merge leaves no trace.
     """
     settings = work.services.settings
+    below = work.below(record) if record.active else []
     losers = work.records(record.merged)
     links = [_link(record.replaced_by, "replaced-by")] if record.replaced_by else []
     links += [_link(one.id, "replaces") for one in losers]
     resource = source_patient(
         record.state, id=record.id, organisation=record.organisation, canonical_base=settings.canonical_base,
         organisation_name=work.services.sources.organisations.get(record.organisation), links=links, active=record.active,
-        former=[(held.fact, one.replaced) for one in losers for held in one.state.identifiers() if one.replaced],
+        former=[(held.fact, one.replaced) for one in below for held in one.state.identifiers() if one.replaced],
     )
     content = sha256(orjson.dumps([resource, record.state.former_nhs_numbers()])).hexdigest()
     if content == record.content:

@@ -22,6 +22,7 @@ class Record:
     ``replaced`` is the event time of the merge that made it inactive, ``content`` the key of what its Patient shows,
     ``studies`` whether any study was ever filed under it, ``former`` the person ids it once had, newest first;
     ``told`` the key of what it shows of itself, ``source`` (agent, message) of what last changed that; ``stored`` the state's bytes.
+    ``merges`` whether a merge or unlink was ever told of it, ``last_event`` the time of the newest event that named it as its subject.
     """
 
     id: str
@@ -42,6 +43,8 @@ class Record:
     former: list[str] = field(default_factory=list)
     told: str = ""
     source: list[str] = field(default_factory=list)
+    merges: bool = False
+    last_event: str = ""
     stored: bytes = b""
 
 

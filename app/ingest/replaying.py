@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from app.errors import StoreUnavailable
-from app.ingest import adt, letters
+from app.ingest import adt, letters, reading
 from app.ingest.content import kind_of
 from app.ingest.files import found_of
 from app.ingest.letters import Letter
@@ -87,7 +87,7 @@ def _patient_keys(services: Services, letter: Letter) -> tuple[str, ...]:
     """The keys of all patients that a message names, within its trust; none where it cannot be read."""
     if letter.is_file:
         return ()
-    one = adt.read(services, letter.raw, on_host=True)
+    one = reading.read(services, letter.raw, on_host=True)
     if one.event is None or one.source is None:
         return ()
     return tuple(f"{one.source.organisation}|{key}" for key in one.event.patient_keys)
@@ -106,7 +106,7 @@ def _sent(services: Services, principal: Principal, letter: Letter) -> str | Non
 
 
 def _applied(services: Services, principal: Principal, letter: Letter) -> str | None:
-    [answer] = adt.apply_only(services, [adt.read(services, letter.raw, on_host=True)], principal)
+    [answer] = adt.apply_only(services, [reading.read(services, letter.raw, on_host=True)], principal)
     return None if answer.error is None else f"{answer.code} {answer.error.hl7_code}: {answer.error.text}"
 
 

@@ -65,6 +65,7 @@ def open_review(work: Work, kind: str, records: Sequence[str], reason: str, foun
     """Ask a steward about these records; the same open question is asked once.
 
     Where a message is parked, each further one joins the item, and opens it again if it was settled: its AA says that somebody sees it.
+    ``message`` among the details names it where it is not the cause of this change.
     """
     question = Question(kind, tuple(records), reason, found)
     body = work.tx.get(REVIEW, question.key)
@@ -77,9 +78,11 @@ def open_review(work: Work, kind: str, records: Sequence[str], reason: str, foun
 
 def _park(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
     messages = list(before["evidence"].get("messages", ())) if before else []
-    if work.cause.reference not in messages:
-        evidence = {"messages": [*messages, work.cause.reference]}
-        _save_open(work, question, before, {"evidence": evidence, **details}, new=before is None or before["state"] != "open")
+    message = details.get("message", work.cause.reference)
+    if message not in messages:
+        kept = {name: value for name, value in details.items() if name != "message"}
+        evidence = {"messages": [*messages, message]}
+        _save_open(work, question, before, {"evidence": evidence, **kept}, new=before is None or before["state"] != "open")
 
 
 def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> None:

@@ -110,11 +110,12 @@ def find_record(tx: Snapshot, services: Services, name: str) -> str:
     return found.pop()
 
 
-def _record(work: Work, name: str) -> Record:
+def _record(work: Work, name: str, *, itself: bool = False) -> Record:
+    """The record that answers for the one that ``name`` means, or that record ``itself``. UnknownKey where there is none."""
     record = work.record(find_record(work.tx, work.services, name))
     if record is None or not work.tx.principal.sees(record.organisation):
         raise UnknownKey("There is no record of that id.")
-    return work.root(record)
+    return record if itself else work.root(record)
 
 
 def _pair(work: Work, first: str, second: str) -> tuple[Record, Record]:
@@ -179,8 +180,13 @@ def _check_linkable(ruling: Ruling, a: Record, b: Record, superseded: str | None
 
 
 def unlink(ruling: Ruling, first: str, second: str) -> None:
-    """State that two records are not one person; it bars new links between them."""
-    ruling.state("not-same", *_pair(ruling.work, first, second))
+    """State that two records are not one person; it bars new links between them, and undoes a merge that made them one record."""
+    work = ruling.work
+    a, b = (_record(work, name, itself=True) for name in (first, second))
+    if a.id == b.id:
+        raise BusinessRule("Both names are of one record.")
+    merged = work.root(a).id == work.root(b).id
+    ruling.state("not-same", *((a, b) if merged else (work.root(a), work.root(b))))
 
 
 def merge(ruling: Ruling, first: str, second: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from app.services import Services
 from app.store.contract import FACTS, STUDY, Snapshot
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.patient import patient_facts
 from mappers.dicom.study import imaging_study, partition
 from mappers.facts import PatientFacts, Stamp
 
@@ -57,6 +58,25 @@ def file_under(work: Work, document: dict[str, Any], record: Record, facts: Pati
     entry["headers"] = sorted({*entry["headers"], header_demographics(work, facts, stamp)})
     _has_studies(work, record)
     work.studies[document["uid"]] = document
+
+
+def headers_under(work: Work, record: Record) -> Iterator[tuple[PatientFacts, Stamp]]:
+    """What image headers say of the record: those of the patient keys that are its own, each once."""
+    documents = {document["uid"]: document for _, body in work.tx.find(STUDY, "patient-key", [record.id]) for document in [orjson.loads(body)]}
+    for uid, document in sorted({**documents, **work.studies}.items()):
+        keys = {key for key, entry in document["keys"].items() if entry["record"] == record.id}
+        for one in distinct_headers(facts_of(work.tx, uid)) if keys else ():
+            facts, stamp = patient_facts(one, work.services.sources.contexts()[one.source])
+            if index_key(record.organisation, facts.identifiers[0].key) in keys:
+                yield facts, stamp
+
+
+def distinct_headers(instances: Iterable[InstanceFacts]) -> list[InstanceFacts]:
+    """An instance for each thing that the headers say of a patient, in one order whatever the order of the instances."""
+    found: dict[tuple[str, bytes, bytes], InstanceFacts] = {}
+    for one in instances:
+        found.setdefault((one.source, one.patient.content, one.study.content), one)
+    return [found[key] for key in sorted(found)]
 
 
 def _has_studies(work: Work, record: Record) -> None:

@@ -45,7 +45,8 @@ class Work:
     ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
     may change; ``near``: other persons that a person would include at a lower floor of grade;
     ``merges``: (merged or unmerged, edge id, loser, survivor) of each merge done or undone; ``explained``: ids of records
-    that a Provenance of this change names.
+    that a Provenance of this change names; ``named`` the records that the message names, by role; ``folded`` the bytes that the
+    records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's.
     """
 
     tx: Transaction
@@ -61,6 +62,9 @@ class Work:
     flags: list[str] = field(default_factory=list)
     merges: list[tuple[str, str, str, str]] = field(default_factory=list)
     explained: set[str] = field(default_factory=set)
+    named: dict[str, str] = field(default_factory=dict)
+    folded: dict[str, bytes] = field(default_factory=dict)
+    astray: set[str] = field(default_factory=set)
 
     def _one(self, record: Record) -> Record:
         return self.loaded.setdefault(record.id, record)
@@ -105,6 +109,16 @@ class Work:
         while record.replaced_by is not None:
             record = self.survivor(record)
         return record
+
+    def below(self, record: Record) -> list[Record]:
+        """The records that this one answers for, each after the one that replaced it."""
+        found: list[Record] = []
+        ahead = [record]
+        while ahead:
+            losers = self.records(ahead.pop(0).merged)
+            found += losers
+            ahead += losers
+        return found
 
     def change(self, record: Record) -> Record:
         """Mark the record as changed."""

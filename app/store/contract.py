@@ -37,11 +37,11 @@ class Kind:
 
 RECORD = Kind("record", ("identifier", "person", "state"))
 PERSON = Kind("person", ("former",))
-EDGE = Kind("edge", ("record",))
+EDGE = Kind("edge", ("record", "told"))
 STUDY = Kind("study", ("patient-key", "accession"))
 FACTS = Kind("facts", ("study", "instance"))
 VISIT = Kind("visit", ("patient",))
-MESSAGE = Kind("message", ("duplicate", "patient"))
+MESSAGE = Kind("message", ("duplicate", "record"))
 DEAD_LETTER = Kind("dead-letter", ("state", "digest"))
 REVIEW = Kind("review", ("record", "state"))
 DECISION = Kind("decision", ("record", "provenance"))

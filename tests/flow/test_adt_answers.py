@@ -135,7 +135,7 @@ def test_one_bad_message_among_many_pipelined_spoils_no_other(weald):
     assert len(weald.dead_letters()) == 2
 
 
-@pytest.mark.parametrize("place", ["app.ingest.merges.merge", "app.ingest.adt.adt_event"])
+@pytest.mark.parametrize("place", ["app.ingest.merges.merge", "app.ingest.reading.adt_event"])
 def test_a_fault_of_wealds_own_is_answered_kept_and_stops_nobody_elses_messages(weald, monkeypatch, place):
     def fault(*_):
         raise RuntimeError("a fault")

@@ -107,11 +107,14 @@ def test_a_chain_of_merges_is_followed_to_its_end(beas, tmp_path):
     assert beas.golden(own(beas, "B1"))["id"] == beas.golden(last)["id"]
 
 
-def test_a_merge_told_again_along_a_chain_changes_nothing(beas):
+def test_a_merge_into_the_end_of_a_chain_moves_nobody_and_asks_nobody(beas):
     beas.accept(adt("A28", pid(cx("B3"), who=BEA_MARRIED), **OLD), merge("B2", "B1"), merge("B3", "B2", at="20250701090000"))
-    versions = beas.versions()
+    before = own(beas, "B3"), beas.golden(own(beas, "B3"))["id"]
     beas.accept(merge("B3", "B1", at="20250801090000"))
-    assert beas.versions() == versions
+    assert (beas.patient(mrn("B1")), beas.golden(own(beas, "B1"))["id"]) == (own(beas, "B3"), before[1])
+    assert beas.tasks() == []
+    beas.accept(adt("A37", pid(cx("B3")), pid(cx("B2")), at="20250901090000"))
+    assert beas.patient(mrn("B1")) == own(beas, "B3")
 
 
 def test_three_pairs_in_one_message_are_each_applied(weald):
@@ -350,3 +353,18 @@ def test_what_only_the_old_record_resembled_is_the_survivors_affair_whoever_spok
     assert survivor != other
     weald.accept(adt("A37", pid(cx("B2")), pid(cx("B1")), at="20250701090000"))
     assert weald.golden(own(weald, "B1"))["id"] == weald.golden(weald.patient(mrn("X1", "RXC")))["id"]
+
+
+def test_a_steward_undoes_a_trusts_merge_and_may_take_that_back(beas, tmp_path):
+    beas.load(image(tmp_path, patient="B1", study=1, PatientName="Marsh^Bea"), source="RTK-PACS")
+    apart = state(beas)
+    beas.accept(merge("B2", "B1"))
+    merged = state(beas)
+    ruled = act(beas.services, SYSTEM, "sue", "two sisters-in-law", "unlink", *(own(beas, number)["id"] for number in ("B1", "B2")))
+    assert state(beas) == apart
+    assert beas.tasks() == []
+    beas.accept(merge("B2", "B1", at="20250901090000"))
+    assert state(beas)[1] == apart[1]
+    assert len(beas.tasks("merge-across-not-same")) == 1
+    act(beas.services, SYSTEM, "sue", "one person after all", "undo", ruled.provenance)
+    assert state(beas) == merged

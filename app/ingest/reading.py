@@ -1,0 +1,97 @@
+"""Reading a message and mapping it to its event, outside the store (hl7v2.md 6, Reader)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from app.errors import MessageRejected, SenderNotAllowed, TooLarge, UnsupportedProcessing, WealdError
+from app.ingest.frame import Frame
+from app.ingest.resolve import local_identifiers
+from app.services import Services
+from mappers.context import NHS_NUMBER, Source
+from mappers.facts import PatientFacts
+from mappers.hl7v2 import er7
+from mappers.hl7v2.errors import Er7Error
+from mappers.hl7v2.messages import AdtEvent, adt_event
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message on its way: its bytes, the head that its acknowledgement echoes, and what it says or why it cannot."""
+
+    raw: bytes
+    head: er7.Head
+    source: Source | None = None
+    event: AdtEvent | None = None
+    error: WealdError | Er7Error | None = None
+
+    @property
+    def duplicate_keys(self) -> tuple[str, str]:
+        """(MSH-3, MSH-4, MSH-10) with the content and without it, each as one digest (hl7v2.md 4)."""
+        parts = [self.head.sending_application, self.head.sending_facility, self.head.control_id]
+        named = hashlib.sha256("\x00".join(parts).encode())
+        exact = named.copy()
+        exact.update(b"\x00" + self.raw)
+        return exact.hexdigest(), named.hexdigest()
+
+
+def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
+    """Read and map one message; what is wrong with it is kept with it. ``on_host`` as in ``SourceRegistry.feed``."""
+    head = er7.head(raw)
+    source: Source | None = None
+    frame = raw if isinstance(raw, Frame) else Frame(raw)
+    try:
+        source = services.sources.feed(head.sending_application, head.sending_facility, frame.certificate, on_host=on_host)
+        if frame.over_size:
+            raise TooLarge("The message is larger than this feed may send.")
+        if source is None and head.present:
+            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
+        if services.settings.mode == "production" and head.processing_id != "P":
+            raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")
+        message = _message(services, raw, source)
+        if source is None:
+            raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
+        event = adt_event(message, services.sources.context(source, now(services)))
+    except (Er7Error, MessageRejected, TooLarge) as error:
+        return Received(raw, head, source, error=error)
+    return Received(raw, head, source, event)
+
+
+def event_of(services: Services, raw: bytes, source: Source, received: str) -> AdtEvent:
+    """The event of a message that was accepted from ``source`` at that instant. Raises Er7Error where the settings since refuse it."""
+    return adt_event(_message(services, raw, source), services.sources.context(source, received))
+
+
+def _message(services: Services, raw: bytes, source: Source | None) -> er7.Message:
+    """The message read by its source's character set and limits; bytes that are none raise before anyone asks for a source."""
+    if source is None:
+        return er7.read(raw)
+    return er7.read(raw, source.charset, limits=services.sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
+
+
+def now(services: Services) -> str:
+    """The instant of the services' clock, ISO 8601 UTC with microseconds."""
+    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def statements(event: AdtEvent) -> dict[str, PatientFacts]:
+    """What the event says of each patient it names, by role: ``subject``, ``first`` and ``second`` of a link, ``survivor<n>`` and ``loser<n>`` of a merge.
+
+    The identifiers of a loser are as its own feed gave them: that they are old is shown by the survivor, so that an undone merge leaves
+    no trace. ``number`` has the NHS numbers of a second PID that names nothing else; they are of the first one's record (hl7v2.md 1, Link).
+    """
+    if event.subject is None or event.action in ("none", "cancel"):
+        return {}
+    if event.merges:
+        found = {f"survivor{place}": one.survivor for place, one in enumerate(event.merges)}
+        losers = {f"loser{place}": [replace(fact, use=None, end=None) for fact in one.loser.identifiers] for place, one in enumerate(event.merges)}
+        return found | {role: PatientFacts(tuple(facts)) for role, facts in losers.items()}
+    if event.linked is None:
+        return {"subject": event.subject}
+    if local_identifiers(event.linked.identifiers):
+        return {"first": event.subject, "second": event.linked}
+    ends = event.action == "unlink"
+    numbers = [replace(fact, ended=True) if ends else fact for fact in event.linked.identifiers if fact.system == NHS_NUMBER]
+    return {"first": event.subject, "number": PatientFacts(tuple(numbers))}

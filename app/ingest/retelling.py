@@ -1,0 +1,122 @@
+"""Telling records again what was said of them, where merges that came late change which record a message was about (hl7v2.md 1, Merge 6).
+
+Each message is kept with the records that it named. From these and from the image headers the states of the records
+are folded anew, as they would be had all come in the order of the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from app.ingest.evidence import contradicts, header_demographics
+from app.ingest.reading import event_of, statements
+from app.ingest.records import Record, identifier_keys
+from app.ingest.resolve import answering_at, local_identifiers
+from app.ingest.reviews import open_review
+from app.ingest.studies import headers_under
+from app.ingest.work import Work
+from app.store.contract import MESSAGE
+from mappers.facts import PatientFacts, Stamp
+from mappers.hl7v2.errors import Er7Error
+from mappers.patient import PatientState
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What one message says of one record: which it ``named``, and which ``answering`` at that time it is about."""
+
+    named: str
+    answering: str
+    facts: PatientFacts
+    stamp: Stamp
+
+
+def retell(work: Work, records: Sequence[Record]) -> None:
+    """Fold again all that was said of the records; what a merged number's message says against its survivor waits for a steward.
+
+    Where a message of theirs can no longer be read, because its source is not configured any more, they stay as they are.
+    """
+    found = _statements(work, records)
+    if found is None:
+        work.event("not-retold", records=[record.id for record in records])
+        return
+    before = {record.id: record.state for record in records}
+    for record in records:
+        record.state = PatientState.empty()
+        for facts, stamp in headers_under(work, record):
+            record.state = record.state.apply(facts, stamp)
+    own = [one for one in found if one.named == one.answering]
+    for one in own:
+        _tell(work, records, one)
+    for one in found:
+        if one.named != one.answering:
+            _tell_survivor(work, records, one)
+    for record in records:
+        _keep(work, record, before[record.id])
+
+
+def _statements(work: Work, records: Iterable[Record]) -> list[_Statement] | None:
+    """All that messages said of the records, in the order of the events; None where one of them cannot be read any more."""
+    by_id = {record.id: record for record in records}
+    found: list[_Statement] = []
+    for _, body in work.tx.find(MESSAGE, "record", sorted(by_id)):
+        head, _, raw = body.partition(b"\n")
+        said = orjson.loads(head)
+        source = work.services.sources.by_code(said["source"])
+        if source is None:
+            return None
+        try:
+            event = event_of(work.services, raw, source, said["received"])
+        except Er7Error:
+            return None
+        facts = statements(event)
+        for role, id in said["named"].items():
+            if id in by_id:
+                record = by_id[id]
+                about = answering_at(work, record, event.event_time) if role == "subject" else record
+                found.append(_Statement(id, about.id, facts[role], event.stamp))
+    return sorted(found, key=lambda one: one.stamp[1:])
+
+
+def _tell(work: Work, records: Sequence[Record], one: _Statement) -> None:
+    record = next(record for record in records if record.id == one.answering)
+    record.state = record.state.apply(_without_others(work, records, record, one.facts), one.stamp)
+
+
+def _without_others(work: Work, records: Sequence[Record], record: Record, facts: PatientFacts) -> PatientFacts:
+    """The facts without the identifiers of other records that hold one of the local ones (hl7v2.md 3)."""
+    local = {fact.key for fact in local_identifiers(facts.identifiers)}
+    if not local or local <= set(identifier_keys(record)):
+        return facts
+    inside = {one.id for one in records}
+    holders = [one for one in work.holders(record.organisation, sorted(local)) if one.id not in inside]
+    held = [set(identifier_keys(one)) for one in (*records, *holders) if one.id != record.id]
+    others = set().union(*(keys for keys in held if keys & local)) - set(identifier_keys(record))
+    return replace(facts, identifiers=tuple(fact for fact in facts.identifiers if fact.key not in others))
+
+
+def _tell_survivor(work: Work, records: Sequence[Record], one: _Statement) -> None:
+    survivor = next(record for record in records if record.id == one.answering)
+    if contradicts(work, header_demographics(work, one.facts, one.stamp), survivor):
+        ask_of_stranger(work, survivor, f"{one.stamp.source}#{one.stamp.control_id}")
+    else:
+        _tell(work, records, one)
+
+
+def ask_of_stranger(work: Work, survivor: Record, message: str) -> None:
+    """Ask a steward about a message under a merged number that is of somebody else, as it seems."""
+    open_review(work, "reused-number", [survivor.id], "A message under a merged number contradicts the surviving record; it waits for a steward.", message=message)
+
+
+def _keep(work: Work, record: Record, before: PatientState) -> None:
+    stored = record.state.to_json()
+    if stored == record.stored:
+        record.state = before
+        return
+    record.stored = stored
+    work.shown.add(record.id)
+    work.change(record)
+    work.save(record)
