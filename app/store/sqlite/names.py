@@ -87,6 +87,9 @@ class NewNames(Names):
         self._committed = committed
         self.known_slots = committed.slots
 
+    def name(self, connection: sqlite3.Connection, text: str) -> int | None:
+        return self._committed.names.get(text) or super().name(connection, text)
+
     def make_name(self, connection: sqlite3.Connection, text: str) -> int:
         number = self._committed.names.get(text)
         if number is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
@@ -19,8 +19,9 @@ from app.store.sqlite.search import Search
 from app.store.sqlite.view import visible
 
 _PAST = "r.id, p.version, p.last_updated, p.deleted, p.custodian, p.start, p.deflated, p.summary, p.body"
-_GET = "SELECT deflated, body FROM document WHERE kind = ? AND key = ?"
-_GET_MANY = "SELECT key, deflated, body FROM document WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
+_DOCUMENT = "d.key, d.deflated, d.body, d.number, d.indexes"
+_GET = f"SELECT {_DOCUMENT} FROM document d WHERE kind = ? AND key = ?"
+_GET_MANY = f"SELECT {_DOCUMENT} FROM document d WHERE kind = ? AND key IN (SELECT value FROM json_each(?))"
 _RESOURCE = f"SELECT {CURRENT} FROM resource WHERE type = ? AND id = ?"
 _CURRENT_VERSION = f"{_RESOURCE} AND version = ?"
 _PAST_VERSION = f"SELECT {_PAST} FROM resource r JOIN past p ON p.rid = r.rid WHERE r.type = ? AND r.id = ? AND p.version = ?"
@@ -30,6 +31,9 @@ _BLOCKS = """
     FROM json_each(?) k"""
 _DEMOGRAPHICS = "SELECT number, packed FROM demographics WHERE number IN (SELECT value FROM json_each(?))"
 _NO_BLOCK = "[]"
+
+DocumentRow = tuple[str, int, bytes, int, bytes]
+"""The columns of ``_DOCUMENT``."""
 
 
 class SqliteSnapshot:
@@ -48,24 +52,31 @@ class SqliteSnapshot:
 
     # documents
 
+    def _documents(self, kind: Kind, rows: Iterable[DocumentRow]) -> list[tuple[str, bytes]]:  # noqa: ARG002  (who writes remembers them by kind)
+        return [(key, inflate(deflated, body)) for key, deflated, body, _, _ in rows]
+
     def get(self, kind: Kind, key: str) -> bytes | None:
-        row = self._connection.execute(_GET, (self._name(kind_name(kind.name)), key)).fetchone()
-        return inflate(*row) if row else None
+        rows = self._documents(kind, self._connection.execute(_GET, (self._name(kind_name(kind.name)), key)))
+        return rows[0][1] if rows else None
 
     def get_many(self, kind: Kind, keys: Sequence[str]) -> dict[str, bytes]:
-        rows = self._connection.execute(_GET_MANY, (self._name(kind_name(kind.name)), _json(keys)))
-        return {key: inflate(deflated, body) for key, deflated, body in rows}
+        if not keys:
+            return {}
+        if len(keys) == 1:
+            found = self.get(kind, keys[0])
+            return {} if found is None else {keys[0]: found}
+        return dict(self._documents(kind, self._connection.execute(_GET_MANY, (self._name(kind_name(kind.name)), _json(keys)))))
 
     def find(self, kind: Kind, index: str, values: Sequence[str], *, limit: int | None = None) -> list[tuple[str, bytes]]:
         if not values:
             return []
         keys, given = _keys_having(len(values)), (self._index(kind, index), *values)
         rows = self._connection.execute(
-            f"""SELECT d.key, d.deflated, d.body FROM ({keys}) k CROSS JOIN document d ON d.kind = ? AND d.key = k.key
+            f"""SELECT {_DOCUMENT} FROM ({keys}) k CROSS JOIN document d ON d.kind = ? AND d.key = k.key
             ORDER BY k.key""",
             (*given, -1 if limit is None else limit, self._name(kind_name(kind.name))),
         )
-        return [(key, inflate(deflated, body)) for key, deflated, body in rows]
+        return self._documents(kind, rows)
 
     def scan(self, kind: Kind, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
         rows = self._connection.execute(

@@ -7,7 +7,7 @@ touches. So a group first runs without, and again with savepoints where a change
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -22,7 +22,7 @@ from app.principal import SYSTEM, Principal
 from app.search.criteria import Entries
 from app.store.content import Content
 from app.store.contract import Change, Failed, Kind, StoredResource
-from app.store.sqlite.bodies import CURRENT, deflate, stored_resource
+from app.store.sqlite.bodies import CURRENT, deflate, inflate, stored_resource
 from app.store.sqlite.names import NewNames, index_name, kind_name, param_name, type_name
 from app.store.sqlite.rows import (
     ONLY,
@@ -37,7 +37,7 @@ from app.store.sqlite.rows import (
     pack,
     rows_from_entries,
 )
-from app.store.sqlite.snapshot import SqliteSnapshot
+from app.store.sqlite.snapshot import DocumentRow, SqliteSnapshot
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ _CLOSE_ENTRY = "UPDATE entry SET stop = ? WHERE slot = ? AND value = ? AND rid =
 _CLOSE_DATE = "UPDATE date SET stop = ? WHERE slot = ? AND low = ? AND high = ? AND rid = ? AND stop IS NULL"
 _DROP_ENTRY = "DELETE FROM entry WHERE slot = ? AND value = ? AND rid = ? AND start = ?"
 _DROP_DATE = "DELETE FROM date WHERE slot = ? AND low = ? AND high = ? AND rid = ? AND start = ?"
+_INSERT_DOCUMENT = "INSERT INTO document (indexes, deflated, body, kind, key) VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO NOTHING"
 _INSERT = """
     INSERT INTO resource (version, start, last_updated, deleted, custodian, digest, rows, more_rows, summary, deflated, body, type, id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -82,7 +83,7 @@ def instant(milliseconds: int) -> str:
 class SqliteTransaction(SqliteSnapshot):
     """A snapshot that writes. ``now`` and ``commit`` are those that the commit will have."""
 
-    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_numbers", "_own", "dirty", "now", "now_milliseconds")
+    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_numbers", "_own", "_seen", "dirty", "now", "now_milliseconds")
 
     def __init__(self, connection: sqlite3.Connection, names: NewNames, *, commit: int, now: int, careful: bool) -> None:
         super().__init__(connection, names, SYSTEM, commit)
@@ -90,7 +91,8 @@ class SqliteTransaction(SqliteSnapshot):
         self._careful = careful
         self._own: set[int] = set()
         self._indexed: set[int] = set()
-        self._counts: Counter[str] = Counter()
+        self._counts: defaultdict[str, int] = defaultdict(int)
+        self._seen: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._numbers: dict[str, int] = {}
         self.dirty = False
         self._number(commit, now)
@@ -151,6 +153,7 @@ class SqliteTransaction(SqliteSnapshot):
     def _undo(self, savepoint: str, written: int) -> None:
         """Take back what was written since the savepoint; without one, only nothing can be taken back."""
         self._new_names.forget()
+        self._seen.clear()
         if self._careful:
             if self._connection.in_transaction:
                 self._connection.execute(f"ROLLBACK TO {savepoint}")
@@ -177,20 +180,40 @@ class SqliteTransaction(SqliteSnapshot):
 
     def put(self, kind: Kind, key: str, body: bytes, index: Mapping[str, Sequence[str]] | None = None) -> None:
         self.dirty = True
-        number = self._make_name(kind_name(kind.name))
         wanted = self._index_rows(kind, index or {})
-        held = self._connection.execute("SELECT indexes FROM document WHERE kind = ? AND key = ?", (number, key)).fetchone()
-        values = (orjson.dumps(sorted(wanted)), *deflate(body), number, key)
+        packed = orjson.dumps(sorted(wanted))
+        held = self._seen.get((kind.name, key)) or self._insert(kind, key, packed, body)
         if held is None:
-            self._counts[kind_name(kind.name)] += 1
-            self._connection.execute("INSERT INTO document (indexes, deflated, body, kind, key) VALUES (?, ?, ?, ?, ?)", values)
             self._add_index(key, wanted)
             return
-        self._connection.execute("UPDATE document SET indexes = ?, deflated = ?, body = ? WHERE kind = ? AND key = ?", values)
-        if held[0] != values[0]:
-            had = _index_rows_held(held[0])
-            self._drop_index(key, had - wanted)
-            self._add_index(key, wanted - had)
+        number, indexes = held
+        if indexes == packed:
+            self._connection.execute("UPDATE document SET deflated = ?, body = ? WHERE number = ?", (*deflate(body), number))
+            return
+        self._connection.execute("UPDATE document SET indexes = ?, deflated = ?, body = ? WHERE number = ?", (packed, *deflate(body), number))
+        self._seen[kind.name, key] = number, packed
+        had = _index_rows_held(indexes)
+        self._drop_index(key, had - wanted)
+        self._add_index(key, wanted - had)
+
+    def _insert(self, kind: Kind, key: str, packed: bytes, body: bytes) -> tuple[int, bytes] | None:
+        """Insert a document under a new key; where there is one, its number and index values."""
+        given = (packed, *deflate(body), self._make_name(kind_name(kind.name)), key)
+        inserted = self._connection.execute(_INSERT_DOCUMENT, given)
+        if inserted.rowcount == 1:
+            self._counts[kind_name(kind.name)] += 1
+            self._seen[kind.name, key] = int(inserted.lastrowid or 0), packed
+            return None
+        number, indexes = self._connection.execute("SELECT number, indexes FROM document WHERE kind = ? AND key = ?", given[3:]).fetchone()
+        return number, indexes
+
+    def _documents(self, kind: Kind, rows: Iterable[DocumentRow]) -> list[tuple[str, bytes]]:
+        """The documents, each one's place and index values remembered for the time when it is put."""
+        found = []
+        for key, deflated, body, number, indexes in rows:
+            self._seen[kind.name, key] = number, indexes
+            found.append((key, inflate(deflated, body)))
+        return found
 
     def _index_rows(self, kind: Kind, index: Mapping[str, Sequence[str]]) -> set[tuple[int, str]]:
         if unknown := index.keys() - set(kind.indexes):
@@ -210,6 +233,7 @@ class SqliteTransaction(SqliteSnapshot):
         held = self._connection.execute("DELETE FROM document WHERE kind = ? AND key = ? RETURNING indexes", given).fetchone()
         if held is not None:
             self.dirty = True
+            self._seen.pop((kind.name, key), None)
             self._counts[kind_name(kind.name)] -= 1
             self._drop_index(key, _index_rows_held(held[0]))
 
