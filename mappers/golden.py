@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mappers import nhs_number
 from mappers.context import NHS_NUMBER
@@ -30,20 +30,31 @@ class Member:
     live: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A record's value for one element: the winner's stamp, and whether it is a known value."""
+class Golden(NamedTuple):
+    """The person's Patient, and the ids of the rivals: the records of which one could change it by no more than saying the same again, later.
+
+    All that the others can do so is to confirm what is shown, or to say what counts for less.
+    """
+
+    patient: dict[str, Any]
+    rivals: frozenset[str]
+
+
+class _Candidate(NamedTuple):
+    """A record's value for one element: known or not, the rank of its stamp, whether the record's number is evidential."""
 
     member: Member
     said: Said
-    evidential: bool
-    known: bool = True
+    standing: tuple[bool, int, bool]
 
 
-def golden_patient(
-    members: Sequence[Member], *, id: str, base: str, admit_test_numbers: bool = False, flags: Iterable[str] = ()
-) -> dict[str, Any]:
+def golden_patient(members: Sequence[Member], *, id: str, base: str, admit_test_numbers: bool = False, flags: Iterable[str] = ()) -> dict[str, Any]:
     """The person's Patient, the same for any order of ``members``; ``link`` is seealso to each of them."""
+    return elected(members, id=id, base=base, admit_test_numbers=admit_test_numbers, flags=flags).patient
+
+
+def elected(members: Sequence[Member], *, id: str, base: str, admit_test_numbers: bool = False, flags: Iterable[str] = ()) -> Golden:
+    """``golden_patient``, and who of the members are rivals in it."""
     person = _Person(sorted(members, key=lambda m: (m.first_key, m.id)), base, admit_test=admit_test_numbers)
     restricted = any(m.state.value("restricted") is True for m in members)
     elements = {key: value for key, value in person.elements().items() if not (restricted and key in WITHHELD)}
@@ -56,7 +67,7 @@ def golden_patient(
         "link": [{"other": {"reference": f"Patient/{m}", "type": "Patient"}, "type": "seealso"} for m in sorted(m.id for m in members)],
     }
     patient["meta"] = meta(patient, "golden", canonical_base=base, flags=flags, restricted=restricted)
-    return ordered(patient)
+    return Golden(ordered(patient), frozenset(person.rivals))
 
 
 def retired_golden_patient(*, id: str, successor: str, base: str) -> dict[str, Any]:
@@ -79,8 +90,15 @@ class _Person:
         self._members = [m for m in members if m.live] or list(members)
         self._url = f"{base}/StructureDefinition/source-record"
         self._admit_test = admit_test
-        self._evidential = {m.id for m in members if self._has_evidential_number(m.state)}
-        self._elements = {m.id: patient_elements(m.state) for m in self._members}
+        self._evidential = {m.id for m in self._members if self._has_evidential_number(m.state)}
+        self._built: dict[str, dict[str, Any]] = {}
+        self.rivals: set[str] = set()
+
+    def _elements(self, member: Member) -> dict[str, Any]:
+        """What the member's own Patient would show, built once, where it is needed."""
+        if member.id not in self._built:
+            self._built[member.id] = patient_elements(member.state)
+        return self._built[member.id]
 
     def _has_evidential_number(self, state: PatientState) -> bool:
         held = state.nhs_number()
@@ -93,26 +111,37 @@ class _Person:
     def _candidates(self, fields: Iterable[str], known: Callable[[Member, Any], bool]) -> list[_Candidate]:
         found = []
         for member in self._members:
-            said = next((s for s in (member.state.served().get(field) for field in fields) if s is not None), None)
-            if said is not None:
-                found.append(_Candidate(member, said, member.id in self._evidential, known(member, said.value)))
+            served = member.state.served()
+            for field in fields:
+                said = served.get(field)
+                if said is not None:
+                    found.append(self._candidate(member, said, known=known(member, said.value)))
+                    break
         return found
+
+    def _candidate(self, member: Member, said: Said, *, known: bool = True) -> _Candidate:
+        return _Candidate(member, said, (known, said.stamp.rank, member.id in self._evidential))
 
     def _best(self, candidates: Sequence[_Candidate], element: str = "") -> _Candidate | None:
         """A known value before an unknown; then class, evidential number, latest event time, smallest key.
 
         Of records that say the same with the same standing, the one of the smallest key is named: who of them said it
-        last changes with every message and tells nobody anything.
+        last changes with every message and tells nobody anything. Who says something else with that standing is a rival.
         """
-        best = max(candidates, key=lambda c: (c.known, c.said.stamp.rank, c.evidential, c.said.stamp.event_time), default=None)
-        return next((c for c in candidates if best is not None and self._agrees(c, best, element)), None)
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        highest = max(c.standing for c in candidates)
+        equals = [c for c in candidates if c.standing == highest]
+        latest = max(equals, key=lambda c: c.said.stamp.event_time)
+        agreeing = [c for c in equals if c is latest or self._agrees(c, latest, element)]
+        if len(agreeing) < len(equals):
+            self.rivals.update({c.member.id for c in equals} - {c.member.id for c in agreeing})
+        return agreeing[0]
 
     def _agrees(self, candidate: _Candidate, best: _Candidate, element: str) -> bool:
-        """Whether the candidate says what the best one says, all of a repeating element included, with the same standing."""
-        return (
-            candidate.said.value == best.said.value
-            and (candidate.known, candidate.said.stamp.rank, candidate.evidential) == (best.known, best.said.stamp.rank, best.evidential)
-            and (not element or self._elements[candidate.member.id].get(element) == self._elements[best.member.id].get(element))
+        """Whether the candidate says what the best one says, all of a repeating element included."""
+        return candidate.said.value == best.said.value and (
+            not element or self._elements(candidate.member).get(element) == self._elements(best.member).get(element)
         )
 
     def _most_trusts(self, field: str, known: Callable[[Member, Any], bool]) -> _Candidate | None:
@@ -120,9 +149,9 @@ class _Person:
         candidates = self._candidates((field,), known)
         trusts: dict[Any, set[str]] = {}
         for c in candidates:
-            trusts.setdefault((c.known, c.said.value["value"]), set()).add(c.member.organisation)
+            trusts.setdefault((c.standing[0], c.said.value["value"]), set()).add(c.member.organisation)
         most = max(((k[0], len(t)) for k, t in trusts.items()), default=None)
-        return self._best([c for c in candidates if (c.known, len(trusts[c.known, c.said.value["value"]])) == most])
+        return self._best([c for c in candidates if (c.standing[0], len(trusts[c.standing[0], c.said.value["value"]])) == most])
 
     def elements(self) -> dict[str, Any]:
         """The demographic elements, each of one record and naming it."""
@@ -130,7 +159,7 @@ class _Person:
         for element, fields, known in _LISTS:
             best = self._best(self._candidates(fields, known), element)
             if best is not None:
-                found[element] = [self._named(item, best.member) for item in self._elements[best.member.id][element]]
+                found[element] = [self._named(item, best.member) for item in self._elements(best.member)[element]]
         best = self._best(self._candidates(("maritalStatus",), _any))
         if best is not None:
             found["maritalStatus"] = self._named(best.said.value, best.member)
@@ -153,17 +182,19 @@ class _Person:
         """A primitive (or choice) element and its extensions."""
         if best is None:
             return {}
-        mine = self._elements[best.member.id]
+        mine = self._elements(best.member)
         name = next(key for key in mine if key.startswith(element) and mine[key] is not None)
         return {name: mine[name], f"_{name}": self._named(mine.get(f"_{name}", {}), best.member)}
 
     def _deceased(self) -> dict[str, Any]:
         """Any death in force before any denial; then as every element."""
-        candidates = [
-            _Candidate(m, max((s for f, s in m.state.served().items() if f.startswith("deceased")), key=lambda s: s.stamp), m.id in self._evidential)
-            for m in self._members
-            if deceased(m.state) is not None
-        ]
+        candidates = []
+        for member in self._members:
+            said = [s for f, s in member.state.served().items() if f.startswith("deceased")]
+            if said:
+                candidates.append(self._candidate(member, max(said, key=lambda s: s.stamp)))
+            if len(said) > 1:  # which of its own words is the newest may change, too
+                self.rivals.add(member.id)
         dead = [c for c in candidates if deceased(c.member.state) != {"boolean": False}]
         dated = [c for c in dead if "dateTime" in (deceased(c.member.state) or {})]
         return self._primitive("deceased", self._best(dated or dead or candidates))
@@ -173,7 +204,7 @@ class _Person:
         found = []
         for field, url in _EXTENSIONS:
             best = self._best(self._candidates((field,), _any))
-            mine = self._elements[best.member.id]["extension"] if best is not None else ()
+            mine = self._elements(best.member)["extension"] if best is not None else ()
             found += [self._named_extension(e, best.member) for e in mine if best is not None and e["url"].endswith(url)]
         return found
 
@@ -207,8 +238,10 @@ class _Person:
                 candidates.append((evidential, status == "01", held.fact.labelled, said.stamp.rank, said.stamp.event_time, status, held, member))
         if candidates:
             best = max(candidates, key=lambda c: c[:5])
-            same = (c for c in candidates if (c[:4], c[5], c[6].fact.value) == (best[:4], best[5], best[6].fact.value))
-            *_, status, held, member = next(same)
+            equals = [c for c in candidates if c[:4] == best[:4]]
+            same = [c for c in equals if (c[5], c[6].fact.value) == (best[5], best[6].fact.value)]
+            self.rivals.update({c[7].id for c in equals} - {c[7].id for c in same})
+            *_, status, held, member = same[0]
             yield self._named(nhs_identifier(held.fact.value, status), member)
 
 

@@ -83,7 +83,7 @@ def _greater(a: Said | None, b: Said) -> Said:
 class PatientState:
     """All that was said of one record. Immutable: ``apply`` and ``merge`` give another."""
 
-    __slots__ = ("_fields", "_first", "_history", "_identifiers", "_real", "_view")
+    __slots__ = ("_fields", "_first", "_held_all", "_history", "_identifiers", "_listed", "_real", "_view")
 
     def __init__(
         self, fields: dict[str, Entries], history: dict[str, Entries], identifiers: dict[str, Entries], first: dict[str, _First]
@@ -94,6 +94,8 @@ class PatientState:
         self._first = first
         self._view: dict[str, Said] | None = None
         self._real: bool | None = None
+        self._held_all: list[_Held] | None = None
+        self._listed: tuple[HeldIdentifier, ...] | None = None
 
     @classmethod
     def empty(cls) -> PatientState:
@@ -169,6 +171,40 @@ class PatientState:
         """Whether both would be served alike and told alike to the matcher, whoever said it and when."""
         return self.content() == other.content()
 
+    def told_alike(self, before: PatientState) -> bool:
+        """Whether each source says what it said ``before``, with the same rank, only later: true of most messages, and cheap to see.
+
+        Then the values are the same, and none of them counts for less than it did.
+        """
+        return (
+            self.real == before.real
+            and self.pseudo == before.pseudo
+            and self._fields.keys() == before._fields.keys()
+            and all(entries is before._fields[field] or self._same_field(before, field) for field, entries in self._fields.items())
+            and self._same_identifiers(before)
+            and self._history.keys() == before._history.keys()
+            and all(entries is before._history[group] or self._same_history(before, group) for group, entries in self._history.items())
+        )
+
+    def _same_field(self, before: PatientState, field: str) -> bool:
+        mine, theirs = self._fields[field], before._fields[field]
+        if not _same_said(mine, theirs):
+            return False
+        if len(mine) == 1 or field == "flags":
+            return True
+        now, then = self._winner(field, mine), before._winner(field, theirs)
+        return (None if now is None else now.value) == (None if then is None else then.value)
+
+    def _same_identifiers(self, before: PatientState) -> bool:
+        mine, theirs = self._identifiers, before._identifiers
+        if mine.keys() != theirs.keys():
+            return False
+        touched = [key for key, entries in mine.items() if entries is not theirs[key]]
+        return all(len(mine[key]) == 1 and _same_said(mine[key], theirs[key]) for key in touched) and not any(key.endswith("|") for key in mine)
+
+    def _same_history(self, before: PatientState, group: str) -> bool:
+        return group in HISTORY and [s.value for s in self.history(group)] == [s.value for s in before.history(group)]
+
     def content(self) -> dict[str, Any]:
         """What is served and matched, without stamps: values, identifiers in force, history, pseudo person, flags."""
         return {
@@ -209,18 +245,22 @@ class PatientState:
         found = sorted(self._history.get(group, {}).items(), key=_age, reverse=True)
         return [said for _, said in found if said.stamp.rank > HEADER or not self.real]
 
-    def identifiers(self) -> list[HeldIdentifier]:
+    def identifiers(self) -> tuple[HeldIdentifier, ...]:
         """The identifiers by key. One held by several sources is as the newest said that has not ended it."""
-        return [
-            HeldIdentifier(IdentifierFact(held.key.partition("|")[0], **held.attributes), held.event_time, held.ended) for held in self._held()
-        ]
+        if self._listed is None:
+            self._listed = tuple(
+                HeldIdentifier(IdentifierFact(held.key.partition("|")[0], **held.attributes), held.event_time, held.ended) for held in self._held()
+            )
+        return self._listed
 
     def _held(self) -> list[_Held]:
-        return [
-            held[0] if len(held) == 1 else max(held, key=_standing)
-            for key, entries in sorted(self._identifiers.items())
-            if (held := self._held_by_source(key, entries))
-        ]
+        if self._held_all is None:
+            self._held_all = [
+                held[0] if len(held) == 1 else max(held, key=_standing)
+                for key, entries in sorted(self._identifiers.items())
+                if (held := self._held_by_source(key, entries))
+            ]
+        return self._held_all
 
     def _held_by_source(self, key: str, entries: Entries) -> list[_Held]:
         """What each source says of one identifier, none for the mark of a deletion, whose value is empty."""
@@ -292,6 +332,13 @@ def _joined(a: dict[str, Entries], b: dict[str, Entries]) -> dict[str, Entries]:
             changed = {inner: said for inner, said in entries.items() if _greater(mine.get(inner), said) is said}
             joined[key] = {**mine, **changed} if changed else mine
     return joined
+
+
+def _same_said(mine: Entries, before: Entries) -> bool:
+    """Whether the same sources say the same values with the same rank."""
+    return mine.keys() == before.keys() and all(
+        said.value == before[inner].value and said.stamp.rank == before[inner].stamp.rank for inner, said in mine.items()
+    )
 
 
 def _age(entry: tuple[str, Said]) -> tuple[int, str, str]:

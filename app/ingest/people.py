@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from app.ingest.work import Work
 from app.principal import together
 from app.store.contract import PERSON
 from app.store.persons import STRENGTH
-from mappers.golden import Member, golden_patient, retired_golden_patient
+from mappers.golden import Member, elected, retired_golden_patient
 from mappers.links import Decision, linkage, provenance
 
 SETS_KEPT = 50
@@ -35,17 +35,23 @@ def publish(work: Work) -> None:
             _retire(work, person, before)
         else:
             _renew(work, person, before, members)
-    for person, document in _shared(work, {record.person for record in work.dirty.values()} - work.people):
-        digest = _save_golden(work, person, work.members(person), document["golden"])
-        if digest != document["golden"]:
-            work.tx.put(PERSON, person, orjson.dumps({**document, "golden": digest}), {"former": []})
+    for person, document in _open_persons(work, [record for record in work.dirty.values() if record.person not in work.people]):
+        shown = _save_golden(work, person, work.members(person), document["golden"])
+        if any(document.get(name) != value for name, value in shown.items()):
+            work.tx.put(PERSON, person, orjson.dumps({**document, **shown}), {"former": []})
     _explain_merges(work)
 
 
-def _shared(work: Work, persons: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Those of several records: who said something last may decide their golden patient, whether or not it is new."""
-    found = [(person, orjson.loads(body)) for person, body in work.tx.get_many(PERSON, sorted(persons)).items()]
-    return [(person, document) for person, document in found if len(document["members"]) > 1]
+def _open_persons(work: Work, records: Iterable[Record]) -> list[tuple[str, dict[str, Any]]]:
+    """The persons of records that say nothing new, whose golden patient may change all the same: one of several records, a rival of the others."""
+    told: dict[str, set[str]] = {}
+    for record in records:
+        told.setdefault(record.person, set()).add(record.id)
+    found = [(person, orjson.loads(body)) for person, body in work.tx.get_many(PERSON, sorted(told)).items()]
+    return [
+        (person, document) for person, document in found
+        if len(document["members"]) > 1 and (told[person] & work.weighed or not told[person].isdisjoint(document.get("rivals", document["members"])))
+    ]  # fmt: skip
 
 
 def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Record]) -> None:
@@ -55,7 +61,7 @@ def _renew(work: Work, person: str, before: dict[str, Any], members: Sequence[Re
     document = {
         "id": person, "members": ids, "former": former, "near": work.near.get(person, before["near"]),
         "decided": {id: _decided_by(id, edges) for id in ids} if edges else {}, "organisations": {record.id: record.organisation for record in members},
-        "linkage": linkage_id(work.services.id_secret, person), "golden": _save_golden(work, person, members, before.get("golden")),
+        "linkage": linkage_id(work.services.id_secret, person), **_save_golden(work, person, members, before.get("golden")),
         "sets": _sets(before["sets"], [record.id for record in members if record.active]),
     }
     if document != before:
@@ -85,18 +91,18 @@ def _decided_by(id: str, edges: Iterable[Edge]) -> dict[str, Any]:
     return {}
 
 
-def _save_golden(work: Work, person: str, members: Sequence[Record], before: str | None) -> str:
-    """Save the golden patient unless it is as ``before``, the digest of its content; returns the digest."""
+def _save_golden(work: Work, person: str, members: Sequence[Record], before: str | None) -> dict[str, Any]:
+    """Save the golden patient unless it is as ``before``, the digest of its content; returns the new digest, and who are rivals in it."""
     settings = work.services.settings
-    resource = golden_patient(
+    resource, rivals = elected(
         [Member(record.id, record.state, record.organisation, record.first_key, record.first_event, record.active) for record in members],
         id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
     )
     custodian = together(record.organisation for record in members)
-    digest = sha256(orjson.dumps([resource, custodian])).hexdigest()
+    digest = blake2b(orjson.dumps([resource, custodian]), digest_size=16).hexdigest()
     if digest != before:
         save_derived(work.tx, resource, custodian)
-    return digest
+    return {"golden": digest, "rivals": sorted(rivals)}
 
 
 def _save_linkage(work: Work, person: str, ids: Sequence[str], former: Sequence[str]) -> None:

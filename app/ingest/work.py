@@ -14,7 +14,7 @@ from app.principal import together
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
 from mappers.facts import PatientFacts, Stamp
-from mappers.patient import HISTORY, PatientState
+from mappers.patient import PatientState
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,12 @@ class Cause:
         return f"{self.agent}#{self.message}"
 
 
-def _past(state: PatientState) -> list[list[Any]]:
-    """The values that history keeps, which the matcher compares too."""
-    return [[said.value for said in state.history(group)] for group in HISTORY]
-
-
 @dataclass(slots=True)
 class Work:
     """The unit of work of one change. ``finish`` in ``app.ingest.publish`` ends it.
 
-    ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new;
+    ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new; ``weighed``: ids of those who say something
+    new or with another standing, so that another record's word may count in the golden patient;
     ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
     may change; ``near``: other persons that a person would include at a lower floor of grade;
     ``merges``: (merged or unmerged, edge id, loser, survivor) of each merge done or undone; ``explained``: ids of records
@@ -56,6 +52,7 @@ class Work:
     dirty: dict[str, Record] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    weighed: set[str] = field(default_factory=set)
     people: set[str] = field(default_factory=set)
     studies: dict[str, dict[str, Any]] = field(default_factory=dict)
     near: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -151,8 +148,10 @@ class Work:
         stored = state.to_json()
         if stored == record.stored:
             return
-        if not record.stored or not state.same_values(record.state) or _past(state) != _past(record.state):
-            self.shown.add(record.id)
+        if not state.told_alike(record.state):
+            self.weighed.add(record.id)
+            if not record.stored or not state.same_values(record.state):
+                self.shown.add(record.id)
         record.state, record.stored = state, stored
         self.change(record)
 

@@ -19,7 +19,7 @@ def nhs(value: str, **more: str | bool | None) -> IdentifierFact:
 def test_an_empty_state_says_nothing():
     state = PatientState.empty()
     assert state.served() == {}
-    assert state.identifiers() == []
+    assert state.identifiers() == ()
     assert (state.value("name"), state.nhs_number(), state.first_event_time, state.pseudo, state.real) == (None, None, "", False, False)
     assert PatientState.from_json(state.to_json()) == state
 
