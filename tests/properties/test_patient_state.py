@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from mappers import fhir
 from mappers.facts import PatientFacts, Stamp
-from mappers.golden import Member, golden_patient
+from mappers.golden import Member, elected, golden_patient
 from mappers.patient import HISTORY, PatientState
 from mappers.source_patient import source_patient
 from tests.properties.vocabulary import histories
@@ -60,6 +61,38 @@ def test_states_that_would_be_served_alike_make_the_same_patient(a, b):
     one, two = fold(a), fold(b)
     if one.same_values(two):
         assert source_patient(one, id="a", organisation="R", canonical_base=BASE) == source_patient(two, id="a", organisation="R", canonical_base=BASE)
+
+
+times = st.sampled_from(["2024-04-01T00:00:00.000000Z", "2024-05-01T10:00:00.000000Z", "2024-06-01T00:00:00.000000Z"])
+
+
+def told_again(said: Said, data: st.DataObject) -> Said:
+    """Some of it once more, at other times."""
+    again = data.draw(st.lists(st.sampled_from(said), min_size=1, max_size=3))
+    return [(facts, stamp._replace(event_time=data.draw(times), content_hash=f"again{n}")) for n, (facts, stamp) in enumerate(again)]
+
+
+@given(histories.filter(bool), st.data())
+def test_a_source_that_says_the_same_again_changes_nothing_that_is_served(said, data):
+    state = fold(said)
+    later = reduce(lambda one, told: one.apply(*told), told_again(said, data), state)
+    if later.told_alike(state):
+        assert later.same_values(state)
+        ranks = {field: (one.stamp.rank, one.stamp.event_time) for field, one in state.served().items()}
+        assert all(one.stamp.rank == ranks[field][0] and one.stamp.event_time >= ranks[field][1] for field, one in later.served().items())
+
+
+@given(st.lists(st.tuples(histories.filter(bool), st.booleans(), st.sampled_from(["RTK", "RXC"])), min_size=2, max_size=4), st.data())
+def test_only_a_rival_changes_the_golden_patient_by_saying_the_same_again(people, data):
+    members = [Member(f"r{n}", fold(said), trust, f"key{n}", "2024-05-01T00:00:00.000000Z", live) for n, (said, live, trust) in enumerate(people)]
+    before = elected(members, id="g", base=BASE)
+    assert before.rivals <= {member.id for member in members}
+    for place in data.draw(st.sets(st.sampled_from(range(len(members))), min_size=1)):
+        member, said = members[place], people[place][0]
+        later = reduce(lambda one, told: one.apply(*told), told_again(said, data), member.state)
+        if member.id not in before.rivals and later.told_alike(member.state):
+            members[place] = replace(member, state=later)
+    assert elected(members, id="g", base=BASE) == before
 
 
 @given(histories)
