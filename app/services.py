@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 from app.errors import InvalidValue, SettingsError
 from app.models import read_model
@@ -26,7 +27,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a request needs; made once a process."""
+    """Everything a request needs; made once a process. ``timer`` counts seconds, from whenever: the limits on work are kept by it."""
 
     store: Store
     settings: Settings
@@ -35,6 +36,7 @@ class Services:
     id_secret: bytes
     learned: Learned = NOTHING_LEARNED
     clock: Callable[[], datetime] = utc_now
+    timer: Callable[[], float] = monotonic
 
     def person_members(self, snapshot: Snapshot, patient_ids: Sequence[str], floor: str) -> Reach:
         """The records that a search by these patients reaches (``app.store.persons``)."""

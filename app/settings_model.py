@@ -231,6 +231,7 @@ class Mllp(Table):
 
 class Matching(Table):
     model: ReadableFile | None = _key("the file of a trained model", None)
+    limit_ms: int = _key("the milliseconds after which the matching of a message is left to the slow lane", 25, ge=1, le=600_000)
     review_budget: int = _key("the possible links a day that stewards are asked about", 50, ge=0, le=1_000_000)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from matching.demographics import Demographics
@@ -19,6 +19,14 @@ SPLIT_STEP = 3.0
 CERTAIN, PROBABLE, POSSIBLE, _ = GRADES
 
 Group = tuple[str, ...]
+
+Check = Callable[[], None]
+"""Called before each edge is looked at; what it raises ends the work."""
+
+
+def _unchecked() -> None:
+    """Let the work go on."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +97,11 @@ def _root(key: str, survivors: Mapping[str, str]) -> str:
     return passed[-1] if not key else min(passed[passed.index(key) :])
 
 
-def _apply(groups: Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[Edge], list[Edge]]:
+def _apply(groups: Groups, edges: Iterable[Edge], contest: bool, check: Check) -> tuple[list[Edge], list[Edge]]:
     """Merge the two groups of each edge where the rules allow; returns the edges contested and the assertions refused."""
     contested, refused = [], []
     for edge in edges:
+        check()
         group, other = groups.of[edge.a], groups.of[edge.b]
         if group is other:
             continue
@@ -107,15 +116,15 @@ def _apply(groups: Groups, edges: Iterable[Edge], contest: bool) -> tuple[list[E
     return contested, refused
 
 
-def _derive(component: Component, scorer: Scorer) -> Partition:
+def _derive(component: Component, scorer: Scorer, check: Check) -> Partition:
     groups = Groups(component.records, component.edges, component.not_same, scorer)
     refused = _collapse(groups, component.edges)
     edges = ordered(e for e in component.edges if e.kind != REPLACED_BY)
-    contested, more = _apply(groups, [e for e in edges if e.kind != MATCH or e.grade == CERTAIN], contest=True)
+    contested, more = _apply(groups, [e for e in edges if e.kind != MATCH or e.grade == CERTAIN], contest=True, check=check)
     certain = groups.partition()
-    _apply(groups, contested + [e for e in edges if e.kind == MATCH and e.grade == PROBABLE], contest=False)
+    _apply(groups, contested + [e for e in edges if e.kind == MATCH and e.grade == PROBABLE], contest=False, check=check)
     probable = groups.partition()
-    _apply(groups, [e for e in edges if e.kind == MATCH and e.grade == POSSIBLE], contest=False)
+    _apply(groups, [e for e in edges if e.kind == MATCH and e.grade == POSSIBLE], contest=False, check=check)
     return Partition(certain, probable, groups.partition(), tuple(contested), tuple(refused + more))
 
 
@@ -159,7 +168,7 @@ def _pieces(component: Component, bound: float) -> tuple[list[Group], list[Edge]
     return pieces, left_out
 
 
-def derive(component: Component, scorer: Scorer) -> Partition:
+def derive(component: Component, scorer: Scorer, check: Check = _unchecked) -> Partition:
     """The persons of a component and the wider groups of lower grades (matching.md 8). One that is not connected is allowed."""
     pieces, left_out = _pieces(component, scorer.weight_bounds[2])
     place = {key: number for number, piece in enumerate(pieces) for key in piece}
@@ -171,7 +180,7 @@ def derive(component: Component, scorer: Scorer) -> Partition:
     partitions = []
     for piece, found in zip(pieces, inside, strict=True):
         edges = tuple(found)
-        partitions.append(_derive(Component({key: component.records[key] for key in piece}, edges, component.not_same), scorer))
+        partitions.append(_derive(Component({key: component.records[key] for key in piece}, edges, component.not_same), scorer, check))
     return Partition(
         certain=tuple(sorted(group for p in partitions for group in p.certain)),
         probable=tuple(sorted(group for p in partitions for group in p.probable)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import islice
@@ -42,19 +42,16 @@ class Swept:
         return self.added * ALARM > self.records
 
 
-def _search(services: Services, id: str, numbers: Sequence[int], lane: str) -> Change[int]:
-    """The change that judges one record's pairs with these numbers; a record that waited waits no more."""
+def _search(services: Services, id: str, numbers: Sequence[int]) -> Change[int]:
+    """The change that judges one record's pairs with these numbers; how many edges it adds."""
     at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def change(tx: Transaction) -> int:
-        work = Work(tx, services, Cause("matcher", f"{lane} {at}", at, at))
+        work = Work(tx, services, Cause("matcher", f"{_SWEEP} {at}", at, at))
         record = work.record(id)
         if record is None:
             return 0
         added = linking.search_again(work, record, numbers) if record.active else 0
-        if record.pending:
-            record.pending = False
-            work.change(record)
         finish(work)
         return added
 
@@ -75,16 +72,37 @@ def pending(snapshot: Snapshot, limit: int | None = None) -> list[str]:
     return [id for id, _ in snapshot.find(RECORD, "state", [PENDING], limit=limit)]
 
 
+def _finish(services: Services, searches: Mapping[str, Sequence[int]]) -> Change[int]:
+    """The change that matches records that waited with these numbers, and then derives their persons once; how many waited."""
+    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def change(tx: Transaction) -> int:
+        work = Work(tx, services, Cause("matcher", f"slow-lane {at}", at, at))
+        records = [record for record in work.records(searches) if record.pending]
+        for record in records:
+            record.pending = False
+            work.change(record)
+            if record.active:
+                work.again[record.id] = searches[record.id]
+                work.moved.add(record.id)
+        finish(work)
+        return len(records)
+
+    return change
+
+
 def finish_pending(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Search for every record that waits; how many did. The search itself holds up no writer."""
+    """Match every record that waits; how many did. The search itself holds up no writer. Where a batch is refused, each of it is tried alone."""
     done = 0
     while True:
         with services.store.snapshot(principal) as snapshot:
             records = list(get_records(snapshot, pending(snapshot, BATCH)).values())
-            searches = [_search(services, one.id, linking.beyond(snapshot, one), "slow-lane") for one in records]
+            searches = {one.id: linking.to_search(snapshot, services, one) for one in records}
         if not searches:
             return done
-        _apply(services, principal, searches)
+        [result] = services.store.apply(principal, [_finish(services, searches)])
+        if isinstance(result, Failed):
+            _apply(services, principal, [_finish(services, {id: numbers}) for id, numbers in searches.items()])
         done += len(searches)
         progress(len(searches))
 
@@ -108,7 +126,7 @@ def sweep(services: Services, principal: Principal, progress: Callable[[int], No
     while batch := list(islice(ids, BATCH)):
         with services.store.snapshot(principal) as snapshot:
             near = [(one, linking.beyond(snapshot, one)) for one in get_records(snapshot, batch).values() if one.active]
-            missing = [_search(services, one.id, numbers, _SWEEP) for one, numbers in near if linking.is_missing(snapshot, services, one, numbers)]
+            missing = [_search(services, one.id, numbers) for one, numbers in near if linking.is_missing(snapshot, services, one, numbers)]
         added += _apply(services, principal, missing)
         searched += len(batch)
         progress(len(batch))

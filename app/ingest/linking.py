@@ -16,6 +16,7 @@ from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
 from app.ingest.evidence import demographics_of, field_evidence
 from app.ingest.identity import digest_key
 from app.ingest.learned import learn
+from app.ingest.limits import Check, OutOfTime, limit, unlimited
 from app.ingest.questions import questions
 from app.ingest.records import Record
 from app.ingest.reviews import ask, open_review
@@ -24,6 +25,7 @@ from app.services import Services
 from app.store.contract import PERSON, Block, Snapshot
 from matching import linking as matcher
 from matching.blocking import BLOCK_CAP, SLOW_LANE_CAP, blocking_keys, in_order, is_no_key, is_thin, is_under_blocked, shares, slow_lane
+from matching.caps import vetoes
 from matching.clustering import Component, Partition, derive
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
@@ -33,6 +35,8 @@ from matching.records import Edge as PairEdge
 
 LARGEST_BLOCK = 20_000
 """Records of the largest block that the slow lane intersects with others."""
+EDGES_AT_ONCE = 128
+"""Edges that are read, about, before the time is looked at again."""
 
 
 def packed_record(record: Record, demographics: Demographics) -> bytes:
@@ -46,18 +50,71 @@ def unpacked_record(number: int, packed: bytes) -> tuple[str, Candidate]:
     return id.decode(), Candidate(key.decode(), number, unpack(demographics))
 
 
+@dataclass(slots=True)
+class Ahead:
+    """What is still to be done: the records to match, as they are indexed, and the records around which persons are to be derived."""
+
+    records: list[tuple[Record, Demographics]]
+    touched: set[str]
+
+
 def update(work: Work, records: Sequence[Record]) -> None:
-    """Match the records that changed and bring the persons around them up to date."""
-    touched = set(work.moved)
-    ahead = list(records)
-    while ahead:
-        record = ahead.pop(0)
-        sharing = _match(work, record) if record.active else None
-        if sharing is not None:
-            touched.add(record.id)
-            ahead += [one for one in learn(work, record, sharing) if one not in ahead]
-    if touched:
-        _regroup(work, touched)
+    """Match the records that changed and bring the persons around them up to date.
+
+    Where that takes too long, all of them wait for the slow lane, and their persons are as they were. What somebody stated of edges
+    never waits, nor does a veto within a person: only scored links may follow an acknowledgement (matching.md 11).
+    """
+    check = unlimited if work.moved else limit(work.services)
+    ahead = Ahead(_indexed(work, records), set(work.moved))
+    try:
+        _go_on(work, ahead, check)
+    except OutOfTime:
+        waiting = work.records([record.id for record, _ in ahead.records] + sorted(ahead.touched | work.moved))
+        if any(_is_vetoed_within(work, record) for record in waiting):
+            _go_on(work, ahead, unlimited)
+            return
+        for record in waiting:
+            record.pending = True
+            work.change(record)
+
+
+def _go_on(work: Work, ahead: Ahead, check: Check) -> None:
+    while ahead.records:
+        record, demographics = ahead.records[0]
+        sharing = _match(work, record, demographics, check)
+        ahead.records.pop(0)
+        ahead.touched.add(record.id)
+        learned = learn(work, record, sharing)
+        if learned:
+            left = [one for one, _ in ahead.records]
+            left += [one for one in learned if one not in left]
+            work.again.update(dict.fromkeys(one.id for one in left))
+            ahead.records = _indexed(work, left)
+    ahead.touched |= work.moved
+    if ahead.touched:
+        _regroup(work, ahead.touched, check)
+
+
+def _indexed(work: Work, records: Iterable[Record]) -> list[tuple[Record, Demographics]]:
+    """The active records that the matcher sees something new of, or that are to be matched again, each with its keys kept."""
+    found = []
+    for record in records:
+        if record.active:
+            demographics = demographics_of(work, record)
+            packed = packed_record(record, demographics)
+            is_new = work.tx.demographics([record.number]).get(record.number) != packed
+            if is_new:
+                work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
+            if is_new or record.id in work.again:
+                found.append((record, demographics))
+    return found
+
+
+def _is_vetoed_within(work: Work, record: Record) -> bool:
+    """Whether the record, as it is now, must not be in its person."""
+    others = [one for one in work.members(record.person) if one.active and one.id != record.id]
+    own = demographics_of(work, record) if others else None
+    return own is not None and any(vetoes(own, demographics_of(work, one)) for one in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +170,30 @@ def _fetch(tx: Snapshot, numbers: Sequence[int]) -> dict[int, tuple[str, Candida
     return {number: unpacked_record(number, packed) for number, packed in tx.demographics(numbers).items()}
 
 
-def _match(work: Work, record: Record) -> int | None:
-    """Index the record and renew its scored edges; how many candidates share its NHS number, None where the matcher sees nothing new.
+def to_search(tx: Snapshot, services: Services, record: Record) -> list[int]:
+    """The numbers of the records that one which waits is to be matched with: as on arrival, or where every block is over the cap, ``beyond``."""
+    packed = tx.demographics([record.number]).get(record.number)
+    if packed is None:
+        return []
+    near = find_candidates(tx, unpacked_record(record.number, packed)[1].demographics, services.scorer.model.population, record.number)
+    return beyond(tx, record) if near.under_blocked else list(near.found)
+
+
+def _match(work: Work, record: Record, demographics: Demographics, check: Check) -> int:
+    """Renew the record's scored edges; how many candidates share its NHS number.
 
     A pair that someone calls not the same keeps its scored edge, so that it is there again when that word is taken back.
     """
-    demographics = demographics_of(work, record)
-    packed = packed_record(record, demographics)
-    if work.tx.demographics([record.number]).get(record.number) == packed:
-        return None
-    work.tx.put_blocks(record.number, blocking_keys(demographics), packed)
-    near = find_candidates(work.tx, demographics, work.services.scorer.model.population, record.number)
-    record.pending = near.under_blocked
-    _judge(work, record, demographics, near.found)
+    numbers = work.again.get(record.id)
+    if numbers is None:
+        near = find_candidates(work.tx, demographics, work.services.scorer.model.population, record.number)
+        found, record.pending = near.found, near.under_blocked
+    else:
+        found = _fetch(work.tx, numbers)
+    check()
+    _judge(work, record, demographics, found)
     number = demographics.nhs_number
-    return sum(candidate.demographics.nhs_number == number for _, candidate in near.found.values()) - 1 if number else 0
+    return sum(candidate.demographics.nhs_number == number for key, (_, candidate) in found.items() if key != record.number) if number else 0
 
 
 def search_again(work: Work, record: Record, numbers: Sequence[int]) -> int:
@@ -194,17 +260,24 @@ class Neighbourhood:
     component: Component = field(default_factory=lambda: Component({}, ()))
 
 
-def neighbourhood(tx: Snapshot, services: Services, start: Mapping[str, int]) -> Neighbourhood:
+def neighbourhood(tx: Snapshot, services: Services, start: Mapping[str, int], check: Check = unlimited) -> Neighbourhood:
     """The components around the records ``start`` (id -> number): edges walked to the end, replaced records folded into their survivors."""
     numbers = dict(start)
     edges: dict[str, Edge] = {}
-    ahead = set(start)
+    ahead, most = sorted(start), 1
     while ahead:
-        found = [edge for edge in open_edges(tx, ahead) if edge.id not in edges]
+        check()
+        step = max(EDGES_AT_ONCE // most, 1)
+        now, ahead = ahead[:step], ahead[step:]
+        every = open_edges(tx, now)
+        most = max(most, len(every) // len(now))
+        found = [edge for edge in every if edge.id not in edges]
         edges.update({edge.id: edge for edge in found})
         reached = {edge.a: edge.a_number for edge in found} | {edge.b: edge.b_number for edge in found}
-        ahead = {id for id, edge_number in reached.items() if id not in numbers and edge_number >= 0}
-        numbers.update({id: reached[id] for id in ahead})
+        new = sorted(id for id, edge_number in reached.items() if id not in numbers and edge_number >= 0)
+        numbers.update({id: reached[id] for id in new})
+        ahead += new
+    check()
     survivors = {edge.a: edge.b for edge in edges.values() if edge.kind == "replaced-by"}
     near = Neighbourhood(edges=sorted(edges.values(), key=lambda edge: edge.id))
     by_id: dict[str, str] = {}
@@ -236,11 +309,11 @@ def end_of(id: str, survivors: Mapping[str, str]) -> str:
     return id
 
 
-def _regroup(work: Work, touched: Iterable[str]) -> None:
+def _regroup(work: Work, touched: Iterable[str], check: Check) -> None:
     """Derive the persons of the components that the touched records are, or by their person were, part of."""
     start = _with_companions(work, touched)
-    near = neighbourhood(work.tx, work.services, {record.id: record.number for record in start})
-    partition = derive(near.component, work.services.scorer)
+    near = neighbourhood(work.tx, work.services, {record.id: record.number for record in start}, check)
+    partition = derive(near.component, work.services.scorer, check)
     members = {key: _answering(work, near.ids[key]) for key in near.component.records}
     _assign(work, members, partition)
     _note_near(work, members, partition)

@@ -42,7 +42,9 @@ class Work:
     may change; ``near``: other persons that a person would include at a lower floor of grade;
     ``merges``: (merged or unmerged, edge id, loser, survivor) of each merge done or undone; ``explained``: ids of records
     that a Provenance of this change names; ``named`` the records that the message names, by role; ``folded`` the bytes that the
-    records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's.
+    records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's;
+    ``again``: by id of a record that is matched whether or not it changed, the numbers of the records to match it with, None where
+    they are to be searched for.
     """
 
     tx: Transaction
@@ -62,6 +64,7 @@ class Work:
     named: dict[str, str] = field(default_factory=dict)
     folded: dict[str, bytes] = field(default_factory=dict)
     astray: set[str] = field(default_factory=set)
+    again: dict[str, Sequence[int] | None] = field(default_factory=dict)
 
     def _one(self, record: Record) -> Record:
         return self.loaded.setdefault(record.id, record)
