@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from app.ingest import linking, people, studies
-from app.ingest.records import Record
+from app.ingest.records import ALWAYS, Record
 from app.ingest.resources import save_resource
 from app.ingest.reviews import open_review
 from app.ingest.succession import settle
@@ -58,7 +58,7 @@ def _publish(work: Work, record: Record) -> None:
     resource = source_patient(
         record.state, id=record.id, organisation=record.organisation, canonical_base=settings.canonical_base,
         organisation_name=work.services.sources.organisations.get(record.organisation), links=links, active=record.active,
-        former=[(held.fact, one.replaced) for one in below for held in one.state.identifiers() if one.replaced],
+        former=[(held.fact, one.replaced) for one in below for held in one.state.identifiers() if one.replaced and one.replaced != ALWAYS],
     )
     content = sha256(orjson.dumps([resource, record.state.former_nhs_numbers()])).hexdigest()
     if content == record.content:

@@ -11,6 +11,8 @@ import orjson
 from app.store.contract import RECORD, Snapshot, Transaction
 from mappers.patient import PatientState
 
+ALWAYS = "0001-01-01T00:00:00.000000Z"
+"""When a record was replaced that never was one of its own: it is known by an NHS number alone, which another record holds."""
 PENDING = "pending"
 """State of a record whose links wait for the slow lane."""
 

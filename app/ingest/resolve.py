@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from app.errors import RequiredMissing
 from app.ingest.records import Record, identifier_keys
 from app.ingest.reviews import open_review
+from app.ingest.standing_in import own_record
 from app.ingest.work import Work
 from mappers.context import NHS_NUMBER, Source
 from mappers.facts import IdentifierFact, PatientFacts
@@ -55,7 +56,7 @@ def first_key(identifiers: Sequence[IdentifierFact], source: Source) -> str:
 def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) -> Named:
     """Whom the identifiers name: the holder of the first local one, those of the primary authority before others.
 
-    An NHS number alone names a record only where exactly one in force holds it.
+    An NHS number alone names the record of that number alone, if there is one; else the only one in force that holds it.
     """
     local = local_identifiers(identifiers)
     if not local:
@@ -73,7 +74,7 @@ def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) 
 def _named_by_number(work: Work, source: Source, keys: Sequence[str]) -> Named:
     holders = work.holders(source.organisation, keys[:1])
     active = [record for record in holders if record.active]
-    return Named(active[0] if len(active) == 1 else None)
+    return Named(own_record(holders, keys[0]) or (active[0] if len(active) == 1 else None) if holders else None)
 
 
 def answering_at(work: Work, record: Record, event_time: str) -> Record:

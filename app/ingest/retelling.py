@@ -13,15 +13,18 @@ import orjson
 
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.reading import event_of, statements
-from app.ingest.records import Record, identifier_keys
+from app.ingest.records import ALWAYS, Record, identifier_keys
 from app.ingest.resolve import answering_at, local_identifiers
 from app.ingest.reviews import open_review
 from app.ingest.studies import headers_under
 from app.ingest.work import Work
 from app.store.contract import MESSAGE
-from mappers.facts import PatientFacts, Stamp
+from mappers.context import NHS_NUMBER
+from mappers.facts import CLASS_RANK, IdentifierFact, PatientFacts, Stamp
 from mappers.hl7v2.errors import Er7Error
 from mappers.patient import PatientState
+
+_BEFORE_ALL = Stamp(CLASS_RANK["P"], ALWAYS, "", 0, "", "", "weald")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ def ask_of_stranger(work: Work, survivor: Record, message: str) -> None:
 
 
 def _keep(work: Work, record: Record, before: PatientState) -> None:
+    if not record.state.identifiers():
+        record.state = record.state.apply(_first_identifier(record), _BEFORE_ALL)
     stored = record.state.to_json()
     if stored == record.stored:
         record.state = before
@@ -120,3 +125,9 @@ def _keep(work: Work, record: Record, before: PatientState) -> None:
     work.shown.add(record.id)
     work.change(record)
     work.save(record)
+
+
+def _first_identifier(record: Record) -> PatientFacts:
+    """The identifier that the record was born with, so that it is found by it even where all it was told is another's."""
+    _, system, value = record.first_key.split("|", 2)
+    return PatientFacts((IdentifierFact(system, value, "NH" if system == NHS_NUMBER else "MR", None if system == NHS_NUMBER else record.organisation),))

@@ -15,6 +15,7 @@ from app.ingest.evidence import normalised, record_facts
 from app.ingest.records import Record
 from app.ingest.retelling import retell
 from app.ingest.reviews import open_review
+from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
 from app.store.contract import EDGE
 from mappers.facts import Stamp
@@ -48,7 +49,7 @@ def succeed(work: Work, start: Iterable[Record], told: str = "") -> Succession:
     """Derive who answers for whom among the records that merges connect with ``start``, and bring it about; ``told`` is the edge that is new."""
     known = _connected(work, start)
     records = {record.id: record for record in work.records(sorted(known.ids))}
-    found = succession([_as_told(edge) for edge in known.edges if edge.kind == REPLACED_BY or not edge.agent.startswith(STEWARD)], _bars(work, records, known.edges))
+    found = succession([_as_told(edge) for edge in known.edges if _counts(edge)], _bars(work, records, known.edges))
     _ask(work, found, known.edges, told)
     _bring_about(work, records, {edge.id: edge for edge in known.edges}, found)
     _end_parted(work, known.edges, found)
@@ -72,17 +73,17 @@ def tell_late(work: Work, record: Record, event_time: str) -> None:
 def settle(work: Work) -> None:
     """End what a change began: who answers for whom, and what each record was told, until neither changes the other."""
     for _ in range(_ROUNDS):
-        _succeed_changed(work)
+        _succeed_changed(work, stand_in(work))
         if not work.astray:
             return
         retell(work, work.records(sorted(work.astray)))
         work.astray.clear()
 
 
-def _succeed_changed(work: Work) -> None:
+def _succeed_changed(work: Work, anew: Sequence[Record]) -> None:
     """Derive again who answers for records of which something else is said now: NHS numbers or stewards may forbid a merge, or no longer do."""
     touched = work.records(sorted(work.moved | (work.shown & work.dirty.keys())))
-    changed = [one for one in touched if one.merges and work.folded.get(one.id) != one.stored]
+    changed = [*anew, *(one for one in touched if one.merges and work.folded.get(one.id) != one.stored)]
     if changed:
         succeed(work, changed)
 
@@ -105,6 +106,11 @@ def _connected(work: Work, start: Iterable[Record]) -> _Connected:
         ahead = {id for edge in found if edge.kind == REPLACED_BY for id in (edge.a, edge.b)} - ids
         ids |= ahead
     return _Connected(frozenset(ids), tuple(edges[id] for id in sorted(edges)))
+
+
+def _counts(edge: Edge) -> bool:
+    """Whether it is a merge or unlink of a feed: a steward's word forbids, and what followed from the records may follow no more."""
+    return not edge.agent.startswith(STEWARD) and not edge.evidence.get("withdrawn")
 
 
 def _as_told(edge: Edge) -> Told:

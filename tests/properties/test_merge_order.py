@@ -13,7 +13,7 @@ from app.principal import SYSTEM
 from app.store.contract import REVIEW
 from mappers.dicom.dataset import facts_from_bytes
 from tests.flow.images import image
-from tests.flow.messages import ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, mrg, pid
+from tests.flow.messages import ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, mrg, nhs, pid
 from tests.properties.arrival import deliver, fresh, partition, patients, studies
 
 NUMBERS_OF_BEA = ("M1", "M2", "M3", "M4")
@@ -23,8 +23,8 @@ def at(day):
     return f"202506{day:02d}090000"
 
 
-def enrol(number, day=1, who=BEA, **more):
-    return adt("A28", pid(cx(number), who=who, **more), at=at(day), control_id=f"E{number}{day}")
+def enrol(local, day=1, who=BEA, **more):
+    return adt("A28", pid(cx(local), who=who, **more), at=at(day), control_id=f"E{local}{day}")
 
 
 def update(number, day, **fields):
@@ -128,4 +128,35 @@ def test_a_merge_across_two_verified_numbers_waits_whenever_the_second_is_told(r
     services = region.told([story[place] for place in order])
     assert len(partition(services)) == 2
     assert "merge-across-nhs-numbers" in kinds(services)
+    services.store.close()
+
+
+def numbered(day, **fields):
+    return adt("A31", pid(nhs(NUMBERS["bea"]), who=BEA, **fields), at=at(day), control_id=f"N{day}")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_what_names_an_nhs_number_alone_is_of_the_one_record_that_holds_it_in_any_order(region, tmp_path, order):
+    """An image and an update under the number alone, and the record that holds it."""
+    picture = image(tmp_path, patient=NUMBERS["bea"], study=1, PatientName="Marsh^Bea", PatientBirthDate="19850630", IssuerOfPatientID="NHS")
+    story = [("adt", enrol("M1", number=NUMBERS["bea"])), ("adt", numbered(3, f16="M")), ("dicom", "RTK-PACS", picture.read_bytes())]
+    services = fresh(region.folder / "one")
+    deliver(services, [story[place] for place in order], group=1)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        found = [orjson.loads(snapshot.resource("Patient", one.id).body) for one in snapshot.history("Patient", limit=1000)]
+        [study] = [orjson.loads(one.body) for one in snapshot.history("ImagingStudy", limit=1)]
+    [own] = {one["id"]: one for one in found if one["active"] and "managingOrganization" in one}.values()
+    assert study["subject"]["reference"] == f"Patient/{own['id']}"
+    assert own["maritalStatus"] == {"text": "M"}
+    assert {i["value"] for i in own["identifier"]} == {"M1", NUMBERS["bea"]}
+    services.store.close()
+
+
+def test_a_number_alone_that_two_records_come_to_hold_is_nobodys_and_one_record_however_often_it_is_named(region):
+    services = region.told([numbered(2, f16="S"), enrol("M1", number=NUMBERS["bea"]), enrol("M2", number=NUMBERS["bea"]), numbered(3, f16="M"), numbered(4, f16="D")])
+    with services.store.snapshot(SYSTEM) as snapshot:
+        found = {one.id: orjson.loads(snapshot.resource("Patient", one.id).body) for one in snapshot.history("Patient", limit=1000)}
+    statuses = {tuple(sorted(i["value"] for i in one["identifier"])): (one["active"], one.get("maritalStatus", {}).get("text")) for one in found.values() if "managingOrganization" in one}
+    number = NUMBERS["bea"]
+    assert statuses == {(number,): (True, "D"), (number, "M1"): (True, None), (number, "M2"): (True, None)}
     services.store.close()

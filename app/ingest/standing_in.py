@@ -1,0 +1,62 @@
+"""Records that a trust knows by an NHS number alone: each stands in until exactly one record of the trust holds the number (hl7v2.md 3).
+
+An image or message that names an NHS number alone may come before the record it is of. It is filed under a record of that number.
+Once one other record holds the number, that one answers for it as if the trust had merged them; once two do, it stands for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.ingest.edges import Edge, edge_from_body, edges_by_id, put_edge
+from app.ingest.identity import digest_key
+from app.ingest.records import ALWAYS, Record, index_key
+from app.ingest.work import Work
+from app.store.contract import EDGE
+from mappers.context import NHS_NUMBER
+from matching.records import REPLACED_BY
+
+WEALD = "weald"
+"""The agent of what follows from the records alone."""
+
+
+def stand_in(work: Work) -> list[Record]:
+    """Let the records of a number alone answer for themselves or not, as the records changed now hold their numbers; those of which that changed."""
+    changed = []
+    for record in [one for one in work.dirty.values() if one.id in work.shown]:
+        for key in (held.fact.key for held in record.state.identifiers() if held.fact.system == NHS_NUMBER):
+            holders = {one.id: one for one in (*work.holders(record.organisation, [key]), record)}
+            own = own_record(holders.values(), key)
+            if own is not None and len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key)):
+                changed.append(own)
+    return changed
+
+
+def own_record(holders: Iterable[Record], key: str) -> Record | None:
+    """The record among ``holders`` that was born of this NHS number alone."""
+    return next((one for one in holders if one.first_key == index_key(one.organisation, key)), None)
+
+
+def _holder(work: Work, own: Record, holders: Iterable[Record], key: str) -> Record | None:
+    """The record by which the one patient of the trust holds the number, None where there are several or none."""
+    others = [one for one in holders if one.id != own.id and any(held.fact.key == key and not held.ended for held in one.state.identifiers())]
+    roots = {work.root(one).id for one in others} - {own.id}
+    return min(others, key=lambda one: one.first_key) if len(roots) == 1 else None
+
+
+def _aim(work: Work, own: Record, holder: Record | None) -> bool:
+    """Have ``holder`` answer for the record, as of ever; whether that is new."""
+    told = [edge_from_body(body) for _, body in work.tx.find(EDGE, "told", [own.id])]
+    before = [edge for edge in told if edge.agent == WEALD and not edge.evidence.get("withdrawn")]
+    if [edge.b for edge in before] == ([holder.id] if holder else []):
+        return False
+    for edge in before:
+        edge.evidence["withdrawn"] = True
+        put_edge(work, edge)
+    if holder is not None:
+        id = digest_key(REPLACED_BY, own.id, holder.id, WEALD)
+        known = next(iter(edges_by_id(work.tx, [id])), None)
+        edge = known or Edge(id, REPLACED_BY, own.id, holder.id, own.number, holder.number, WEALD, work.cause.reference, ALWAYS, closed=ALWAYS)
+        edge.evidence.update(order=[ALWAYS, "", 0, "", "", 0], withdrawn=False)
+        put_edge(work, edge)
+    return True
