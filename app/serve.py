@@ -8,12 +8,22 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from app.counting import clear
 from app.errors import SettingsError
 from app.settings import Listener, Settings, load_settings
+
+if TYPE_CHECKING:
+    from app.counting import Numbers
+    from app.services import Services
+
+    Collect = Callable[[], Numbers]
+    Publish = Callable[[Collect], None]
 
 STOP_SECONDS = 35.0
 """Longer than the 30 s that HTTP requests get to finish (security.md 7, Drain)."""
@@ -55,27 +65,54 @@ def run_mllp(config: Path | None) -> None:
     from functools import partial
 
     from app.ingest.adt import receive_failed, receive_group
+    from app.mllp.counters import Counters
     from app.mllp.server import serve as serve_mllp
     from app.principal import SYSTEM
-    from app.services import services_from_settings
 
-    settings = load_settings(config)
-    services = services_from_settings(settings)
-    serve_mllp(settings, partial(receive_group, services, principal=SYSTEM), failed=partial(receive_failed, services, principal=SYSTEM))
+    counters = Counters()
+    with _counted(config, "mllp") as (services, publish):
+        publish(counters.numbers)
+        receive, failed = partial(receive_group, services, principal=SYSTEM), partial(receive_failed, services, principal=SYSTEM)
+        serve_mllp(services.settings, receive, failed=failed, counters=counters)
 
 
 def run_upkeep(config: Path | None) -> None:
     """Do the upkeep until told to stop."""
     _stand_apart()
-    from app.services import services_from_settings
     from app.upkeep import Upkeep
 
+    with _counted(config, "upkeep") as (services, publish):
+        upkeep = Upkeep(services)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, upkeep.stop)
+        publish(upkeep.numbers)
+        upkeep.run()
+
+
+@contextmanager
+def _counted(config: Path | None, process: str) -> Iterator[tuple[Services, Publish]]:
+    """The services of one process, and what publishes its numbers and those of its commits, where ``/metrics`` finds them."""
+    from dataclasses import replace
+
+    from app.counting import Publisher, together
+    from app.logs import configure_logs
+    from app.services import services_from_settings
+    from app.store.through import Timed
+
+    configure_logs()
     services = services_from_settings(load_settings(config))
-    upkeep = Upkeep(services)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, upkeep.stop)
-    upkeep.run()
-    services.store.close()
+    store, folder = Timed(services.store), services.settings.counts_folder
+    publishers: list[Publisher] = []
+
+    def publish(collect: Collect) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        publishers.append(Publisher(folder, lambda: together([collect(), store.numbers(process)])))
+        publishers[-1].start()
+
+    yield replace(services, store=store), publish
+    for publisher in publishers:
+        publisher.end()
+    store.close()
 
 
 def check_free(name: str, listener: Listener) -> None:
@@ -109,6 +146,7 @@ def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], 
     named = [(name, one) for name, one in (("http", settings.listeners.http), ("mllp", settings.listeners.mllp)) if one]
     for name, listener in named:
         check_free(name, listener)
+    clear(settings.counts_folder)
     spawn = multiprocessing.get_context("spawn")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -246,6 +246,7 @@ class Settings(Table):
 
     mode: Literal["sample", "production"] = _key("sample or production", "production")
     store: StoreUrl = _key("the store's URL", "sqlite:///var/weald.db")
+    work_folder: Path | None = _key("the folder of what Weald keeps beside the store", None)
     canonical_base: Url = _key("the base of the names that this site gives", "https://weald.example/fhir")
     id_secret: SecretStr | None = _key("the secret that resource ids are made with", None)
     default_source: Code | None = _key("the archive of DICOM files that name none", None)
@@ -261,6 +262,19 @@ class Settings(Table):
     authorities: Mapping[Code, AssigningAuthority] = _key("the assigning authorities by code", {})
     sources: Mapping[Code, Feed] = _key("the HL7 v2 feeds by code", {})
     archives: Mapping[Code, Archive] = _key("the archives of images by code", {})
+
+    @property
+    def beside_store(self) -> Path:
+        """The folder of what Weald keeps beside the store: that of the SQLite file, or var, where none is set."""
+        if self.work_folder is not None:
+            return self.work_folder
+        return Path(self.store.removeprefix("sqlite:///")).parent if self.store.startswith("sqlite:///") else Path("var")
+
+    @property
+    def counts_folder(self) -> Path:
+        """The folder in which the processes of one service put their numbers together."""
+        name = Path(self.store).name if self.store.startswith("sqlite:///") else "weald"
+        return self.beside_store / f"{name}.counts"
 
     @property
     def admit_test_numbers(self) -> bool:

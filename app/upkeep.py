@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from app.counting import Numbers, series
 from app.errors import WealdError
 from app.ingest.again import finish_pending, last_sweep, pending, sweep
 from app.ingest.lease import Held, Lease, held
@@ -31,6 +32,8 @@ PAGE_LINKS = timedelta(minutes=65)
 SWEEP_HOUR = 2
 """The hour (UTC) from which the night's sweep begins."""
 
+TASKS = ("slow-lane", "purge", "sweep")
+
 _log = structlog.get_logger("weald.upkeep")
 
 
@@ -42,8 +45,8 @@ class Upkeep:
     """Finishes what waits, at once when it runs and then again and again, until ``stop``."""
 
     def __init__(self, services: Services, *, seconds: float = SLOW_LANE_SECONDS) -> None:
-        self.done: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
+        self.done: Counter[str] = Counter(dict.fromkeys(TASKS, 0))
+        self.failed: Counter[str] = Counter(dict.fromkeys(TASKS, 0))
         self._services = services
         self._seconds = seconds
         self._stopping = threading.Event()
@@ -65,10 +68,15 @@ class Upkeep:
         """Seconds until the next turn."""
         return min(self._seconds * (1 << min(self._failures, 16)), MOST_SECONDS)
 
+    def numbers(self) -> Numbers:
+        """How often each task was done, and how often it failed."""
+        totals = {"weald_upkeep_done_total": self.done.copy(), "weald_upkeep_failed_total": self.failed.copy()}
+        return Numbers({series(name, task=task): number for name, counts in totals.items() for task, number in counts.items()})
+
     def turn(self) -> None:
         """One turn: each task that is due. One that fails takes nothing from the others."""
-        tasks = (("slow-lane", self._waits, self._slow_lane), ("purge", self._purge_is_due, self._purge), ("sweep", self._is_night, self._sweep))
-        survived = [self._survives(name, due, task) for name, due, task in tasks]
+        tasks = ((self._waits, self._slow_lane), (self._purge_is_due, self._purge), (self._is_night, self._sweep))
+        survived = [self._survives(name, *of_it) for name, of_it in zip(TASKS, tasks, strict=True)]
         self._failures = 0 if all(survived) else self._failures + 1
 
     def _survives(self, name: str, due: Callable[[], bool], task: Callable[[Lease], None]) -> bool:

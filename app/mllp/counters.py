@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the answer times in seconds; a last bucket has no bound."""
+from app.counting import Histogram, Numbers, series
+
+_MSA = b"\rMSA"
 
 
 @dataclass(slots=True)
@@ -29,31 +32,45 @@ class Counters:
     withheld: int = 0
     unwanted: int = 0
     failed: int = 0
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    seconds: Histogram = field(default_factory=Histogram)
+    answered_by: Counter[tuple[str, str]] = field(default_factory=Counter)
+    heard: dict[str, float] = field(default_factory=dict)
 
-    def answered(self, seconds: float) -> None:
-        """Count one answer, given that long after its frame was complete."""
+    def expect(self, sources: Iterable[str]) -> None:
+        """Begin to wait for these feeds: what has not been heard of since the start counts as heard of then."""
+        self.heard = {source: time.time() for source in sources}
+
+    def came(self, source: str) -> None:
+        """Note that a feed sent something now."""
+        self.heard[source] = time.time()
+
+    def answered(self, source: str, answer: bytes, seconds: float) -> None:
+        """Count one answer by its code, given that long after its frame was complete."""
         self.answers += 1
-        self.seconds += seconds
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.answered_by[source, _code(answer)] += 1
+        self.seconds.observe(seconds)
 
-    def lines(self) -> list[str]:
-        """Prometheus text format, without a word of what was in a message."""
-        gauges = {"connections": self.connections, "buffered_bytes": self.buffered}
+    def numbers(self) -> Numbers:
+        """The counts by series, without a word of what was in a message."""
         totals = {
-            "frames_total": self.frames, "acks_total": self.answers, "withheld_total": self.withheld, "unwanted_acks_total": self.unwanted,
+            "frames_total": self.frames, "withheld_total": self.withheld, "unwanted_acks_total": self.unwanted,
             "over_size_total": self.over_size, "skipped_bytes_total": self.skipped, "restarted_frames_total": self.restarted,
             "groups_total": self.groups, "failed_total": self.failed, "connections_total": self.accepted,
         }  # fmt: skip
         shed = {"refused": self.refused, "idle": self.dropped_idle, "unfinished": self.dropped_unfinished, "memory": self.dropped_memory}
-        found = [f"weald_mllp_{name} {value}" for name, value in (gauges | totals).items()]
-        found += [f'weald_mllp_dropped_total{{reason="{reason}"}} {value}' for reason, value in shed.items()]
-        return found + self._histogram()
+        return Numbers(
+            totals={
+                **{f"weald_mllp_{name}": value for name, value in totals.items()},
+                **{series("weald_mllp_acks_total", source=source, code=code): value for (source, code), value in self.answered_by.copy().items()},
+                **{series("weald_mllp_dropped_total", reason=reason): value for reason, value in shed.items()},
+                **self.seconds.totals("weald_mllp_ack_seconds"),
+            },
+            gauges={"weald_mllp_connections": self.connections, "weald_mllp_buffered_bytes": self.buffered},
+            latest={series("weald_mllp_last_message_seconds", source=source): round(at) for source, at in self.heard.copy().items()},
+        )
 
-    def _histogram(self) -> list[str]:
-        found, total = [], 0
-        for bound, count in zip((*map(str, BOUNDS), "+Inf"), self.buckets, strict=True):
-            total += count
-            found.append(f'weald_mllp_ack_seconds_bucket{{le="{bound}"}} {total}')
-        return [*found, f"weald_mllp_ack_seconds_sum {self.seconds:.6f}", f"weald_mllp_ack_seconds_count {total}"]
+
+def _code(answer: bytes) -> str:
+    """MSA-1 of an acknowledgement."""
+    place = answer.find(_MSA) + len(_MSA) + 1
+    return answer[place : place + 2].decode("ascii", "replace")

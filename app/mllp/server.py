@@ -41,13 +41,14 @@ class MllpServer:
 
     def __init__(
         self, receive: Receive, settings: Mllp, *, max_frame: int = 1 << 20, identify: Callable[[Frame], str] | None = None,
-        failed: Failed | None = None, tls: ssl.SSLContext | None = None,
+        failed: Failed | None = None, tls: ssl.SSLContext | None = None, counters: Counters | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
         self.max_frame = max_frame
-        self.counters = Counters()
+        self.counters = counters or Counters()
         self.connections: set[Connection] = set()
         self._identify = identify or (lambda _: "")
+        self._failed = failed
         self._tls = tls
         self._queued = 0
         self._full = False
@@ -55,7 +56,7 @@ class MllpServer:
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._grouper: Grouper[Connection] = Grouper(
-            receive, self._deliver_soon, ended=self._ended_soon, group_max=settings.group_max, window=settings.group_window_ms / 1000, failed=failed
+            receive, self._deliver_soon, ended=self._ended_soon, group_max=settings.group_max, window=settings.group_window_ms / 1000, failed=self._after_failure
         )
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -121,6 +122,7 @@ class MllpServer:
             connection.close()
             return
         now = time.monotonic()
+        self.counters.came(connection.source or "")
         self.counters.frames += len(frames)
         self.counters.over_size += sum(frame.over_size for frame in frames)
         self.counters.buffered += sum(map(len, frames))
@@ -174,6 +176,10 @@ class MllpServer:
 
     # What the grouper tells, in its own thread.
 
+    def _after_failure(self, frame: Frame, error: Exception) -> bytes | None:
+        self.counters.failed += 1
+        return self._failed(frame, error) if self._failed else None
+
     def _deliver_soon(self, group: Sequence[Waiting[Connection]], answers: Answers) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the drain did not wait for this commit
             self._loop.call_soon_threadsafe(self._deliver, group, answers)
@@ -191,7 +197,7 @@ class MllpServer:
         outgoing: dict[Connection, list[bytes | None]] = {}
         for one, answer in zip(group, answers, strict=True):
             outgoing.setdefault(one.owner, []).append(answer)
-            self._count(answer, now - one.since)
+            self._count(one.owner.source or "", answer, now - one.since)
         for connection, its in outgoing.items():
             connection.answer(its)
             if not connection.unanswered and connection not in self.connections:
@@ -201,11 +207,11 @@ class MllpServer:
             for waiting in self.connections:
                 waiting.resume(PAUSED_QUEUE)
 
-    def _count(self, answer: bytes | None, seconds: float) -> None:
+    def _count(self, source: str, answer: bytes | None, seconds: float) -> None:
         if answer is None:
             self.counters.withheld += 1
         elif answer:
-            self.counters.answered(seconds)
+            self.counters.answered(source, answer, seconds)
         else:
             self.counters.unwanted += 1
 
@@ -223,20 +229,22 @@ def tls_context(tls: Tls) -> ssl.SSLContext | None:
     return context
 
 
-def serve(settings: Settings, receive: Receive, ready_event: Event | None = None, *, failed: Failed | None = None) -> None:
-    """Serve ``listeners.mllp`` until SIGTERM or SIGINT, then drain. Blocks; to be run in a process of its own."""
+def serve(
+    settings: Settings, receive: Receive, ready_event: Event | None = None, *, failed: Failed | None = None, counters: Counters | None = None
+) -> None:  # fmt: skip
+    """Serve ``listeners.mllp`` until SIGTERM or SIGINT, then drain. Blocks; to be run in a process of its own. ``counters`` count what it does."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_serve(settings, receive, ready_event, failed))
+    asyncio.run(_serve(settings, receive, ready_event, failed, counters))
 
 
-async def _serve(settings: Settings, receive: Receive, ready_event: Event | None, failed: Failed | None) -> None:
+async def _serve(settings: Settings, receive: Receive, ready_event: Event | None, failed: Failed | None, counters: Counters | None) -> None:
     listener = settings.listeners.mllp
     if listener is None:
         return
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = server_from_settings(settings, receive, failed)
+    server = server_from_settings(settings, receive, failed, counters)
     port = await server.start(listener.host, listener.port)
     _log.info("mllp.listening", port=port)
     if ready_event is not None:
@@ -246,11 +254,12 @@ async def _serve(settings: Settings, receive: Receive, ready_event: Event | None
     _log.info("mllp.stopped", frames=server.counters.frames, answers=server.counters.answers, groups=server.counters.groups)
 
 
-def server_from_settings(settings: Settings, receive: Receive, failed: Failed | None = None) -> MllpServer:
+def server_from_settings(settings: Settings, receive: Receive, failed: Failed | None = None, counters: Counters | None = None) -> MllpServer:
     """The listener that the settings describe."""
-    registry = SourceRegistry(settings)
+    registry, counters = SourceRegistry(settings), counters or Counters()
+    counters.expect(settings.sources)
     largest = max([feed.limits.size for feed in settings.sources.values()], default=1 << 20)
     return MllpServer(
         receive, settings.mllp, max_frame=largest, identify=lambda frame: registry.sender_code(frame, frame.certificate), failed=failed,
-        tls=tls_context(settings.tls) if settings.mode == "production" else None,
+        tls=tls_context(settings.tls) if settings.mode == "production" else None, counters=counters,
     )  # fmt: skip

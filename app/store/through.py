@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from app.counting import Histogram, Numbers
 from app.principal import Principal
 from app.store.contract import Change, Failed, Snapshot, Store, StoreFacts, Transaction
 
@@ -57,3 +59,22 @@ class Guarded(Through):
             return both
 
         return self._behind.apply(principal, [guarded(change) for change in changes])
+
+
+class Timed(Through):
+    """Each ``apply`` is timed, the wait for others' commits included."""
+
+    def __init__(self, behind: Store) -> None:
+        super().__init__(behind)
+        self._seconds = Histogram()
+
+    def apply(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
+        began = time.perf_counter()
+        try:
+            return self._behind.apply(principal, changes)
+        finally:
+            self._seconds.observe(time.perf_counter() - began)
+
+    def numbers(self, process: str) -> Numbers:
+        """How long commits took, under the name of the process that made them."""
+        return Numbers(totals=self._seconds.totals("weald_commit_seconds", process=process))

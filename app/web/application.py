@@ -63,10 +63,10 @@ class TypeName(BaseConverter):
 class FrontDoor:
     """The views: each makes the Exchange of a request and hands it to its interaction."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, metrics: health.Metrics) -> None:
         self.services = services
         self.pages = Pages(services.id_secret)
-        self.metrics = health.Metrics()
+        self.metrics = metrics
         self.security = SECURITY if services.settings.mode == "sample" else (*SECURITY, TLS_ONLY)
 
     def _exchange(self, pairs: Pairs | None = None) -> Exchange:
@@ -181,14 +181,14 @@ class FrontDoor:
         return fhir_response(outcomes.fault(request_id(request.environ)), 500)
 
 
-def create_app(services: Services) -> Flask:
-    """The WSGI application that serves FHIR R4 under /fhir, and health and metrics."""
+def create_app(services: Services, metrics: health.Metrics | None = None) -> Flask:
+    """The WSGI application that serves FHIR R4 under /fhir, and health and metrics. ``metrics`` count its answers."""
     app = Application("weald", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["type"] = TypeName
-    door = FrontDoor(services)
+    door = FrontDoor(services, metrics or health.Metrics())
     rules: tuple[tuple[str, Callable[..., Response], tuple[str, ...]], ...] = (
         ("/fhir/metadata", door.metadata, ("GET",)),
         ("/fhir/<type_>/<id_>", door.read, ("GET",)),

@@ -18,11 +18,12 @@ import pytest
 from app.ingest.again import pending
 from app.ingest.firstload import FirstLoad, begin_first_load
 from app.ingest.records import get_record, save_record
+from app.mllp.client import send
 from app.principal import SYSTEM
 from app.services import open_store
 from app.simulate import run
 from app.store.contract import DEAD_LETTER, MESSAGE, RECORD, SETTING, STUDY
-from tests.flow.messages import adt, cx, pid
+from tests.flow.messages import ALICE, adt, cx, pid
 from tests.properties.arrival import deliver, fresh, partition, patients, sample_services, small_region, studies
 
 WEALD = [sys.executable, "-c", "from app.cli import main; main()"]
@@ -198,3 +199,40 @@ def test_a_record_that_waits_is_searched_for_within_the_minute_where_mllp_is_off
     finally:
         assert stop(process) == 0
     services.store.close()
+
+
+def metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_metrics_show_the_whole_service_whichever_worker_answers_and_logs_are_json(tmp_path):
+    ports = free_port(), free_port()
+    env = environment(tmp_path, WEALD_HTTP=f"127.0.0.1:{ports[0]}", WEALD_MLLP=f"127.0.0.1:{ports[1]}", WEALD_WEB__WORKERS="2")
+    process = subprocess.Popen([*WEALD, "serve"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        read_until(process, "Stop with Ctrl-C")
+        began = time.time()
+        assert len(list(send("127.0.0.1", ports[1], [adt("A28", pid(cx("A100"), who=ALICE)), adt("A28", pid(cx("")))]))) == 2
+        for _ in range(40):
+            urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/fhir/Patient?_summary=count").close()
+        wanted = {
+            'weald_mllp_acks_total{source="RTK-PAS",code="AA"}': 1, 'weald_mllp_acks_total{source="RTK-PAS",code="AE"}': 1,
+            "weald_mllp_withheld_total": 0, "weald_mllp_connections": 0, "weald_dead_letters_open": 1, "weald_records_waiting": 0,
+            'weald_http_requests_total{interaction="search",type="Patient",status="200"}': 40,
+        }  # fmt: skip
+        end = time.monotonic() + 20
+        while not (wanted.items() <= (found := metrics(ports[0])).items()) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert {name: found.get(name) for name in wanted} == wanted
+        assert found['weald_mllp_last_message_seconds{source="RTK-PAS"}'] >= int(began)
+        assert found['weald_mllp_last_message_seconds{source="RXC-PAS"}'] <= began
+        assert found['weald_commit_seconds_count{process="mllp"}'] >= 2
+        assert found['weald_upkeep_failed_total{task="slow-lane"}'] == 0
+        assert "HOLLIS" not in str(found)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        printed = process.communicate(timeout=40)[0]
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [line["event"] for line in lines if line["event"] == "mllp.stopped"]

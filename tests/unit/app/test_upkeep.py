@@ -91,7 +91,7 @@ def test_a_fault_ends_one_task_of_one_turn_and_is_told_without_its_words(turns, 
     with capture_logs() as logs:
         one.turn()
     assert turns.done == ["sweep"]
-    assert one.failed == {"slow-lane": 1}
+    assert +one.failed == {"slow-lane": 1}
     assert type(fault).__name__ in str(logs)
     assert "Marchant" not in str(logs)
     turns.fault = None
@@ -143,7 +143,7 @@ def test_two_are_never_at_it_at_the_same_time(turns, beside):
     with capture_logs() as logs:
         beside(DAY).turn()
     assert turns.done == ["slow-lane"]
-    assert other.done == {}
+    assert +other.done == {}
     assert [one["event"] for one in logs] == ["upkeep.elsewhere", "slow-lane"]
 
 
