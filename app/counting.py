@@ -1,4 +1,4 @@
-"""What a process counts, and how the counts of all processes of a service come together for ``/metrics`` (security.md 7; docs/adr/0015).
+"""What a process counts, and how the counts of all processes of a service come together for ``/metrics`` (security.md 7; docs/adr/0016).
 
 Each process writes its numbers, by the name of their series, into a file of its own once a second where they have changed; whoever is asked
 for the metrics reads all files. No number, name or label says anything of a patient.
