@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,6 +15,7 @@ from app.ingest.resources import save_resource
 from app.ingest.reviews import close_moot, open_review
 from app.ingest.work import Work
 from app.principal import together
+from app.search.views import beyond
 from app.services import Services
 from app.store.contract import FACTS, STUDY, Snapshot
 from mappers.dicom.chunks import pack, unpack
@@ -22,6 +24,8 @@ from mappers.dicom.patient import patient_facts
 from mappers.dicom.study import imaging_study, partition
 from mappers.facts import PatientFacts, Stamp
 
+MOST_TRUSTS = 4
+"""A study of more trusts is shown to who sees some of them as that of none, or of one alone."""
 CHUNK = 1000
 CHUNKS_KEPT = 16
 
@@ -117,25 +121,57 @@ def publish(work: Work, document: dict[str, Any]) -> None:
         _has_studies(work, record)
     misfits = _misfits(work, document)
     groups = partition(facts, {key: record.person for key, record in roots.items()}, services.sources.contexts())
-    published = []
-    plain = mint_id(services.id_secret, f"study|{uid}")
+    published: list[str] = []
+    parts: list[str] = []
     for keys, members in groups:
-        id = plain if len(groups) == 1 else mint_id(services.id_secret, f"study|{uid}|{min(keys)}")
-        flags = (["patient-conflict"] if len(groups) > 1 else []) + (["identity-mismatch"] if misfits & set(keys) else [])
+        name = f"study|{uid}" if len(groups) == 1 else f"study|{uid}|{min(keys)}"
         subjects = {key: (None if key in misfits else roots[key].id) for key in keys}
-        full, summary, keepers = imaging_study(
-            members, id=id, subject_of=subjects, contexts=services.sources.contexts(), endpoints=endpoint_ids(services), flags=flags
-        )
-        save_resource(work.tx, full, together(keepers), summary)
-        published.append(id)
-    _withdraw(work, set(document["published"]) - set(published))
+        whole, *others = _save_views(work, name, members, subjects, ["patient-conflict"] if len(groups) > 1 else [])
+        published.append(whole)
+        parts += others
+    _withdraw(work, {*document["published"], *document.get("parts", ())} - {*published, *parts})
     _ask(work, roots, misfits, groups)
-    after = {**document, "published": sorted(published), "misfits": sorted(misfits)}
+    after = {**document, "published": sorted(published), "misfits": sorted(misfits), "parts": sorted(parts)}
     index = {"patient-key": sorted({entry["record"] for entry in document["keys"].values()} | {record.id for record in roots.values()})}
     work.tx.put(STUDY, uid, orjson.dumps(after), index)
     if len(published) < len(document["published"]) or set(document.get("misfits", ())) - misfits:
         _close_answered(work, index["patient-key"])
     work.event("study-published", study=sorted(published))
+
+
+def _save_views(
+    work: Work, name: str, facts: Sequence[InstanceFacts], subjects: Mapping[str, str | None], findings: Sequence[str]
+) -> list[str]:  # fmt: skip
+    """Save a person's study, whole and in parts; returns their ids, the whole's first. ``name`` is what its id is made of."""
+    services = work.services
+    views = _views(services, facts)
+    whole, ids = views[0], []
+    for view in views:
+        ids.append(mint_id(services.id_secret, name if view is whole else f"{name}|at|{together(view.trusts)}"))
+        misfit = any(record is None and key.partition("|")[0] in view.trusts for key, record in subjects.items())
+        full, summary, keepers = imaging_study(
+            view.facts, id=ids[-1], subject_of=subjects, contexts=services.sources.contexts(), endpoints=endpoint_ids(services),
+            flags=[*findings, *(["identity-mismatch"] if misfit else [])],
+        )  # fmt: skip
+        save_resource(work.tx, full, together(keepers), summary, beyond(whole.trusts - view.trusts))
+    return ids
+
+
+class _View(NamedTuple):
+    """What some of the trusts that hold a study hold of it together."""
+
+    trusts: frozenset[str]
+    facts: Sequence[InstanceFacts]
+
+
+def _views(services: Services, facts: Sequence[InstanceFacts]) -> list[_View]:
+    """The whole study, then what each fewer of its trusts hold: what a caller is shown who sees those and no other (docs/adr/0016)."""
+    contexts = services.sources.contexts()
+    keeper = {source: contexts[source].source.organisation for source in {fact.source for fact in facts}}
+    trusts = sorted(set(keeper.values()))
+    sizes = range(len(trusts), 0, -1) if len(trusts) <= MOST_TRUSTS else [len(trusts), 1]
+    found = [frozenset(some) for size in sizes for some in combinations(trusts, size)]
+    return [_View(some, [fact for fact in facts if keeper[fact.source] in some]) for some in found]
 
 
 def _withdraw(work: Work, ids: Iterable[str]) -> None:

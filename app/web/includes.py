@@ -11,6 +11,7 @@ from app.search.controls import Include
 from app.search.criteria import AllOf, Criterion, Query, RefersTo, SortKey
 from app.search.entries import entries
 from app.search.params import PARAMETERS, SERVED
+from app.search.views import as_seen
 from app.store.contract import StoredResource
 from app.web.reach import Resolver
 
@@ -53,7 +54,7 @@ def _referring(resolver: Resolver, matches: Sequence[StoredResource]) -> Iterato
     if not matches:
         return
     for include in resolver.controls.reverse_includes:
-        criterion = _criterion(resolver, include, matches)
+        criterion = as_seen(include.type, _criterion(resolver, include, matches), resolver.snapshot.principal)
         query = Query(include.type, criterion, sort=(SortKey("_id"),), count=MAX_INCLUDED, at=resolver.at, total=False)
         hits = resolver.snapshot.search(query)
         if hits.after is not None:

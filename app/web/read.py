@@ -11,6 +11,7 @@ from app.search.criteria import Query, SortKey, TokenIs
 from app.search.normal import code
 from app.search.params import PARAMETERS
 from app.search.subsets import subset_body
+from app.search.views import as_seen
 from app.store.contract import Snapshot, StoredResource
 from app.web.answers import pretty, resource_response
 from app.web.door import Exchange
@@ -51,7 +52,8 @@ def _parted(snapshot: Snapshot, deleted: StoredResource) -> list[str]:
     if before is None or before.deleted:
         return []
     named = [one["value"] for one in orjson.loads(before.body).get("identifier", ()) if one.get("system") == STUDY_UID]
-    hits = [snapshot.search(Query(deleted.type, TokenIs("identifier", STUDY_UID, code(uid)), sort=(SortKey("_id"),), total=False)) for uid in named[:1]]
+    asked = [as_seen(deleted.type, TokenIs("identifier", STUDY_UID, code(uid)), snapshot.principal) for uid in named[:1]]
+    hits = [snapshot.search(Query(deleted.type, criterion, sort=(SortKey("_id"),), total=False)) for criterion in asked]
     return [f"{one.type}/{one.id}" for page in hits for one in page.matches]
 
 

@@ -15,6 +15,7 @@ from app.errors import NotSupported, PageForged
 from app.search.criteria import Query
 from app.search.params import COMPARTMENT
 from app.search.parse import Parser, Search
+from app.search.views import as_seen
 from app.store.contract import Hits, Snapshot, StoredResource
 from app.web import bundles
 from app.web.answers import fhir_response, pretty
@@ -103,7 +104,7 @@ class Answer:
         only_count = controls.summary == "count"
         return self.snapshot.search(
             Query(
-                self.asked.type, criterion, controls.sort, 0 if only_count else controls.count,
+                self.asked.type, as_seen(self.asked.type, criterion, self.snapshot.principal), controls.sort, 0 if only_count else controls.count,
                 after=page.after if page else None, at=page.commit if page else None,
                 total=page is None and (only_count or controls.total != "none"), summary=controls.summary == "true",
             )

@@ -64,6 +64,7 @@ class Region:
         self.folder = folder
         self.held = defaultdict(set)
         self.numbers = set()
+        self.archives = defaultdict(set)
         self.decisions = []
         self.http = application.create_app(self.services).test_client()
 
@@ -106,6 +107,7 @@ class Region:
         for word in (own, accession, f"{ROOT}.{number}.{series}"):
             self.held[word].add(trust)
         self.numbers.add(mrn(own, trust))
+        self.archives[number].add((trust, f"{ROOT}.{number}.{series}"))
 
     def decide(self, action, first, second):
         """A steward's decision; one that is refused is none."""
@@ -117,6 +119,11 @@ class Region:
         except WealdError:
             return
         self.decisions += [decided.provenance] if decided else []
+
+    def shown(self, number):
+        """The studies of that number as a caller finds them who sees all."""
+        _, text, _ = self.ask(f"ImagingStudy?identifier=urn:dicom:uid|urn:oid:{ROOT}.{number}")
+        return orjson.loads(text)["entry"]
 
     # what must stay hidden
 
@@ -130,7 +137,7 @@ class Region:
             for _, body in snapshot.scan(STUDY):
                 document = orjson.loads(body)
                 trusts = {key.partition("|")[0] for key in document["keys"]}
-                for id in document["published"]:
+                for id in (*document["published"], *document["parts"]):
                     self.held[id] |= trusts
             self.versions = {(one.type, one.id, one.version) for type in TYPES for one in snapshot.history(type, limit=10_000)}
         self.records = sorted(head["id"] for head in heads)
@@ -191,6 +198,11 @@ def check(region, seen):
                 text = text.replace(word, "")
             found = [one for one in hidden if one in text]
             assert not found, (sorted(seen), question, found)
+        for number, archives in region.archives.items():
+            status, text, _ = region.ask(f"ImagingStudy?identifier=urn:dicom:uid|urn:oid:{ROOT}.{number}")
+            shown = [entry["resource"] for entry in orjson.loads(text).get("entry", [])]
+            series = sorted(one["uid"] for study in shown for one in study["series"])
+            assert series == sorted({series for trust, series in archives if trust in seen}), (sorted(seen), number)
 
 
 def run(uri, folder, steps, callers):
@@ -220,6 +232,8 @@ def test_the_region_has_a_person_of_three_trusts_and_a_study_of_two(tmp_path):
         region.take(step)
     region.learn_ids()
     both = [id for type, id, _ in region.versions if type == "ImagingStudy" and len(region.held[id]) == 2]
+    check(region, frozenset(TRUSTS))
+    assert len(region.shown(1)) == 1
     persons = [id for type, id, _ in region.versions if type == "Patient" and region.held[id] == set(TRUSTS)]
     assert both
     assert persons

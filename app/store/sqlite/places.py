@@ -152,6 +152,17 @@ def driver(view: View, criterion: Criterion) -> tuple[Place, ...] | None:
             return places(view, criterion)
 
 
+def holds_always(view: View, criterion: Criterion) -> bool:
+    """True where it is known at once that every resource meets the criterion: none ever had what it wants missing or not so."""
+    match criterion:
+        case Missing(param, missing):
+            return missing and param != LAST_UPDATED and view.param(param) is None
+        case Not(inner):
+            return driver(view, inner) == ()
+        case _:
+            return False
+
+
 def _cost(found: tuple[Place, ...]) -> tuple[bool, int]:
     return not all(place.seeks for place in found), len(found)
 

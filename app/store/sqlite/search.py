@@ -16,7 +16,7 @@ from app.search.criteria import AllOf, Criterion, DateIs, Not, Query
 from app.store.contract import Hits, StoredResource
 from app.store.sqlite.bodies import CURRENT, ResourceRow, stored_resource
 from app.store.sqlite.names import Names, type_name
-from app.store.sqlite.places import Place, condition, driver, is_exact, plain, seeks, select
+from app.store.sqlite.places import Place, condition, driver, holds_always, is_exact, plain, seeks, select
 from app.store.sqlite.residual import Candidate, SortValue, in_order, is_beyond, order_of, test_of
 from app.store.sqlite.view import TRUE, Sql, View, joined, union
 from app.store.sqlite.walk import Walk, bound_by
@@ -50,7 +50,7 @@ class Search:
         self._query, self._commit, self._at = query, commit, at
         self._view = View(connection, names, principal, query.type, None if at == commit else at)
         criterion = plain(query.criterion)
-        self._criteria = _flat(criterion)
+        self._criteria = tuple(one for one in _flat(criterion) if not holds_always(self._view, one))
         self._orders = [order_of(self._view, key) for key in query.sort]
         if query.after is not None and len(query.after) != len(query.sort) + 1:
             raise PageForged("the page's place does not fit its sort")
