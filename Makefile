@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run test lint unit bench bench-quick long clean help
+.PHONY: run test lint unit bench bench-quick bench-matcher bench-splink bench-region long clean help
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -42,6 +42,16 @@ bench-quick: $(DEV_STAMP)  ## the small form of the benchmarks, so that they sta
 
 bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
 	$(BIN)/python tests/bench/run.py --json var/bench.json
+
+bench-matcher: $(DEV_STAMP)  ## matching and relinking in stores of up to 3 million records, made once and kept in var/bench
+	$(BIN)/python tests/bench/run.py --sizes '' --matcher 100000,1000000,3000000 --relink 300000 --json var/bench-matcher.json
+
+bench-region: $(DEV_STAMP)  ## how well a region of 100,000 people is linked, by class of difficulty
+	$(BIN)/python tests/bench/region_quality.py --json var/region-quality.json
+
+bench-splink: $(DEV_STAMP)  ## our matcher and Splink on the same tables
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(BIN)/python tests/bench/splink_side_by_side.py --json var/splink.json
 
 long: $(DEV_STAMP)  ## the full-size form of the long tests
 	$(BIN)/python -m pytest -m long
