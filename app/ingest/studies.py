@@ -165,7 +165,7 @@ class _View(NamedTuple):
 
 
 def _views(services: Services, facts: Sequence[InstanceFacts]) -> list[_View]:
-    """The whole study, then what each fewer of its trusts hold: what a caller is shown who sees those and no other (docs/adr/0016)."""
+    """The whole study, then what each fewer of its trusts hold: what a caller is shown who sees those and no other (docs/adr/0017)."""
     contexts = services.sources.contexts()
     keeper = {source: contexts[source].source.organisation for source in {fact.source for fact in facts}}
     trusts = sorted(set(keeper.values()))

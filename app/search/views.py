@@ -1,4 +1,4 @@
-"""A study at several trusts is several resources; each caller finds the one made of all that it may see (docs/adr/0016)."""
+"""A study at several trusts is several resources; each caller finds the one made of all that it may see (docs/adr/0017)."""
 
 from __future__ import annotations
 

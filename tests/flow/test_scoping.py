@@ -1,4 +1,4 @@
-"""What callers of some trusts see of persons and studies that hidden trusts have a part in (security.md 1, docs/adr/0016)."""
+"""What callers of some trusts see of persons and studies that hidden trusts have a part in (security.md 1, docs/adr/0017)."""
 
 from contextlib import contextmanager
 from unittest import mock

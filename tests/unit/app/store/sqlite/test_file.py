@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import BusinessRule, SettingsError, StoreUnavailable
-from app.principal import SYSTEM
+from app.principal import SYSTEM, Principal
 from app.search.criteria import Query, TokenIs
 from app.store.contract import EVENT, RECORD, Failed, Transaction
 from app.store.sqlite import SqliteStore, open_store, schema
@@ -99,6 +99,22 @@ def test_an_older_store_is_led_forward_step_by_step(path: Path, monkeypatch: pyt
     assert pragma(again._open().writer, "user_version") == schema.VERSION
     with again.snapshot(SYSTEM) as snapshot:
         assert snapshot.get(EVENT, "kept") == b"x"
+    again.close()
+
+
+def test_an_older_store_gives_each_version_the_custodian_that_it_had(path: Path) -> None:
+    store = open_store(path)
+    for n, custodian in enumerate((None, "RTK", "RXC")):
+        applied(store, saving("Patient", "alice", n=n, custodian=custodian))
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE lifetime SET custodian = 'RXC'")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    again = open_store(path)
+    for trust, versions in (("RTK", [2, 1]), ("RXC", [3, 1])):
+        with again.snapshot(Principal(trust, organisations=frozenset({trust}))) as snapshot:
+            assert [one.version for one in snapshot.history("Patient", "alice")] == versions
     again.close()
 
 
