@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from app.errors import UnknownKey
 from app.ingest.assertions import state
-from app.ingest.edges import Edge
+from app.ingest.edges import Edge, edges_by_id
 from app.ingest.evidence import evidential_conflict
 from app.ingest.records import Record
 from app.ingest.resolve import enrol, local_identifiers, named_by
@@ -86,7 +86,14 @@ def link(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
     if evidential_conflict(work, first, second):
         open_review(work, "link-across-nhs-numbers", [first.id, second.id], "A link joins two records whose verified NHS numbers differ; it waits for a steward.", occurred=stamp.event_time)
         return
-    state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time))
+    _state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time), "linked")
+
+
+def _state(work: Work, edge: Edge, action: str) -> None:
+    """Put a feed's word on two records in force, and have it explained; told again it is nothing new."""
+    if not edges_by_id(work.tx, [edge.id]):
+        state(work, edge)
+        work.merges.append((action, edge.id, edge.a, edge.b))
 
 
 def unlink(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
@@ -103,8 +110,8 @@ def unlink(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
         work.flags.append("self-unlink")
         return
     edge = Edge.asserted("not-same", a, b, work.cause, stamp.event_time)
-    if tell(work, edge, stamp) is edge:
-        state(work, edge)
+    _state(work, edge, "unlinked")
+    tell(work, edge, stamp)
     succeed(work, [a, b])
     if work.root(a).id == work.root(b).id:
         open_review(work, "unlink-within-merge", [a.id, b.id], "An unlink names two records that are one by merges it does not undo.")

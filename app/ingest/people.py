@@ -11,7 +11,7 @@ import orjson
 from app.ingest.edges import STEWARD, Edge, open_edges
 from app.ingest.identity import mint_id
 from app.ingest.records import Record
-from app.ingest.resources import save_derived
+from app.ingest.resources import save_derived, versioned
 from app.ingest.work import Work
 from app.principal import together
 from app.store.contract import PERSON
@@ -20,6 +20,7 @@ from mappers.golden import Member, elected, retired_golden_patient
 from mappers.links import Decision, linkage, provenance
 
 SETS_KEPT = 50
+_KINDS = {"merged": "replaced-by", "unmerged": "replaced-by", "linked": "link", "unlinked": "not-same"}
 
 
 def publish(work: Work) -> None:
@@ -146,15 +147,16 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
         action=action, recorded=work.tx.now, agent=best.agent if best else work.cause.agent, reason=f"{work.cause.reference}: {best.kind if best else action}",
         edge=best.id if best else "", grade=best.grade if best else None, weight=best.weight if best else None,
     )
-    _prove(work, decision, [person, *joined, *left], [*before, *after])
+    ends = (best.a, best.b) if best else ()
+    _prove(work, decision, [person, *sorted({*joined, *left, *ends})], [*before, *after])
 
 
 def _explain_merges(work: Work) -> None:
-    """The Provenance of each merge and undone merge that moved no record from one person to another."""
+    """The Provenance of each merge or link, done or undone, that moved no record from one person to another."""
     explained = frozenset(work.explained)
     for action, edge, loser, survivor in work.merges:
         if loser not in explained:
-            reason = f"{work.cause.reference}: replaced-by"
+            reason = f"{work.cause.reference}: {_KINDS[action]}"
             _prove(work, Decision(action=action, recorded=work.tx.now, agent=work.cause.agent, reason=reason, edge=edge), [survivor, loser], [survivor, loser])
 
 
@@ -165,7 +167,7 @@ def _prove(work: Work, decision: Decision, patients: Sequence[str], records: Seq
     """
     work.explained.update(patients)
     number = work.tx.next_number("provenance")
-    targets = [f"Patient/{id}" for id in patients]
-    resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=targets)
+    shown = versioned(work.tx, patients)
+    resource = provenance(mint_id(work.services.id_secret, f"provenance|{number}"), work.services.settings.canonical_base, decision, targets=shown)
     sender = work.services.sources.by_code(work.cause.agent)
     save_derived(work.tx, resource, together([*(one.organisation for one in work.records(records)), *([sender.organisation] if sender else [])]))

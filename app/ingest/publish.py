@@ -68,7 +68,8 @@ def _publish(work: Work, record: Record) -> None:
         record.told, record.source = told, [work.cause.agent, work.cause.message]
     resource["meta"]["source"] = source_uri(settings.canonical_base, (record.source[0], record.source[1]))
     former = record.state.former_nhs_numbers()
-    save_resource(work.tx, resource, record.organisation, tokens=[("identifier", NHS_NUMBER, number) for number in former])
+    if save_resource(work.tx, resource, record.organisation, tokens=[("identifier", NHS_NUMBER, number) for number in former]):
+        work.event("patient-published", patient=record.id)
     if former:
         open_review(work, "nhs-number-changed", [record.id], "This record has had another NHS number before; the earlier one is no evidence.")
     record.content = content

@@ -35,3 +35,9 @@ def save_derived(
         found = replace(found, tokens=tuple(sorted({*found.tokens, *tokens})))
     _, new = tx.save(resource["resourceType"], resource["id"], content_from_resource(resource), found, custodian=custodian, summary=short)
     return new
+
+
+def versioned(tx: Transaction, patients: Sequence[str]) -> list[str]:
+    """References to the patients, each to its version of now where there is one to be seen."""
+    found = tx.resources("Patient", patients)
+    return [f"Patient/{id}/_history/{found[id].version}" if id in found else f"Patient/{id}" for id in patients]

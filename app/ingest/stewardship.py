@@ -23,7 +23,7 @@ from app.ingest.learned import Said, holders, known, restore, supersede
 from app.ingest.learned import lift as lift_number
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
-from app.ingest.resources import save_derived
+from app.ingest.resources import save_derived, versioned
 from app.ingest.reviews import is_crowd, save_review, task_id
 from app.ingest.work import Cause, Work
 from app.principal import Principal
@@ -410,7 +410,7 @@ def _record_decision(ruling: Ruling) -> Decided:
 
 def _provenance(ruling: Ruling, id: str, touched: Sequence[str]) -> dict[str, Any]:
     work = ruling.work
-    shown = _versioned(work.tx, [*ruling.records, *touched])
+    shown = versioned(work.tx, [*ruling.records, *touched])
     decision = Decision(
         action=_ACTIVITY.get(ruling.outcome or ruling.action, "review"),
         recorded=work.tx.now, occurred=work.cause.occurred, agent=work.cause.agent.removeprefix(STEWARD), reason=ruling.why, edge=ruling.stated[0] if ruling.stated else "",
@@ -420,12 +420,6 @@ def _provenance(ruling: Ruling, id: str, touched: Sequence[str]) -> dict[str, An
         undone = orjson.loads(work.tx.get(DECISION, ruling.undoes) or b"{}")
         resource["entity"] = [{"role": "removal", "what": {"reference": f"Provenance/{undone['provenance']}"}}]
     return resource
-
-
-def _versioned(tx: Transaction, patients: Sequence[str]) -> list[str]:
-    """References to the patients, each to its version of now where there is one to be seen."""
-    found = tx.resources("Patient", patients)
-    return [f"Patient/{id}/_history/{found[id].version}" if id in found else f"Patient/{id}" for id in patients]
 
 
 def _save_decision(tx: Transaction, decision: dict[str, Any]) -> None:

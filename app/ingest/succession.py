@@ -34,15 +34,11 @@ _REASONS = {
 def tell(work: Work, edge: Edge, stamp: Stamp, place: int = 0) -> Edge:
     """Keep a merge or unlink as told, at its place in the order of events; told again, the earlier place stands. Returns the edge as it is kept."""
     order = [*stamp[1:6], place]
-    known = next(iter(edges_by_id(work.tx, [edge.id])), None)
-    if known is not None:
-        if order < known.evidence["order"]:
-            known.evidence["order"] = order
-            put_edge(work, known)
-        return known
-    edge.evidence["order"] = order
-    put_edge(work, edge)
-    return edge
+    kept = next(iter(edges_by_id(work.tx, [edge.id])), edge)
+    if order < kept.evidence.get("order", [*order, ""]):
+        kept.evidence["order"] = order
+        put_edge(work, kept)
+    return kept
 
 
 def succeed(work: Work, start: Iterable[Record], told: str = "") -> Succession:

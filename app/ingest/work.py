@@ -40,7 +40,7 @@ class Work:
     new or with another standing, so that another record's word may count in the golden patient;
     ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
     may change; ``near``: other persons that a person would include at a lower floor of grade;
-    ``merges``: (merged or unmerged, edge id, loser, survivor) of each merge done or undone; ``explained``: ids of records
+    ``merges``: (merged, unmerged, linked or unlinked, edge id, record, the other) of each merge and link done or undone; ``explained``: ids of records
     that a Provenance of this change names; ``named`` the records that the message names, by role; ``folded`` the bytes that the
     records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's;
     ``again``: by id of a record that is matched whether or not it changed, the numbers of the records to match it with, None where
