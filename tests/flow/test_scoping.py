@@ -8,6 +8,7 @@ import pytest
 from app.ingest.evidence import facts_from_patient
 from app.ingest.finding import find_persons
 from app.principal import Principal
+from app.search.reach import Reach
 from app.web import application
 from tests.flow.doors import W, mrn
 from tests.flow.images import image, study_uid
@@ -89,6 +90,14 @@ def test_a_golden_patient_shows_each_caller_the_versions_of_records_it_may_see(r
         assert region.get(f"Patient/{golden}")["id"] == golden
     with asking_as("RXC"):
         assert region.ask(f"Patient/{golden}/_history")[0] == region.ask(f"Patient/{golden}")[0] == 404
+
+
+def test_a_hidden_record_that_is_named_reaches_as_much_as_an_unknown_one(region, jo, services):
+    jo.link(A, X)
+    hidden, golden = region.patient(A)["id"], region.golden(region.patient(A))["id"]
+    with services.store.snapshot(Principal("someone", organisations=frozenset({"RXC"}))) as snapshot:
+        for named in (hidden, golden, "unknown"):
+            assert services.person_members(snapshot, [named], "possible") == Reach()
 
 
 def studies_of(weald, number):
