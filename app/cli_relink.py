@@ -26,15 +26,16 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--model", "model_file", type=FILE, help="The model to relink under; without it the one in force.")
 @click.option("--dry-run/--apply", default=True, show_default=True, help="Only tell the difference, or make it so.")
 @click.option("--max-changes", type=click.IntRange(0), help="How many persons may change; without it one in a thousand.")
-@click.option("--work", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), help="Where the scores are kept until they are applied.")
+@click.option("--work", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Where the scores are kept until they are applied; default: beside the store.")
 @click.pass_obj
-def relink(config: Path | None, model_file: Path | None, dry_run: bool, max_changes: int | None, work: Path) -> None:
+def relink(config: Path | None, model_file: Path | None, dry_run: bool, max_changes: int | None, work: Path | None) -> None:
     """Derive every link again, and tell what would change before anything does."""
     services = services_from_settings(load_settings(config))
     in_force = services.scorer.model.id
     if model_file:
         services = replace(services, scorer=Scorer(read_model(model_file)))
-    path = shadow_path(work, services.scorer.model.id)
+    path = shadow_path(work or services.settings.beside_store, services.scorer.model.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with progress() as told:
         with services.store.snapshot(SYSTEM) as snapshot:
             region, standing = read_region(snapshot, told), standing_edges(snapshot, told)

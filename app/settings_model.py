@@ -105,6 +105,7 @@ Bind = Annotated[Listener | None, BeforeValidator(_listener)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 TypeCode = Annotated[str, _matching(r"[A-Z]{2,5}", "a type of table v2-0203, 2 to 5 capitals")]
 CodedField = Literal["language", "maritalStatus", "religion", "citizenship", "ethnicCategory", "relationship"]
+AddedField = Literal["name", "name.alias", "address", "telecom.home", "telecom.work", "contact"]
 Namespaces = Mapping[str, Code]
 LONDON = "Europe/London"
 
@@ -151,6 +152,7 @@ class Feed(Table):
     type_synonyms: Mapping[str, TypeCode] = _key("the v2-0203 type of each type this feed sends", {})
     pairing: Literal["auto", "positional", "type-authority"] = _key("how PID-3 and MRG-1 pair", "auto")
     unpaired: Literal["keep", "retire"] = _key("what becomes of an identifier of MRG-1 without a pair", "keep")
+    snapshot_add: tuple[AddedField, ...] = _key("the fields whose repeats add to earlier ones", ())
     store_only: tuple[str, ...] = _key("the triggers that are kept without effect", ())
     charset: Annotated[str, AfterValidator(_feed_charset)] = _key("the character set where MSH-18 is empty", "ASCII")
     tolerate_utf8: bool = _key("whether UTF-8 that is declared 8859/x is read as UTF-8", default=False)

@@ -61,6 +61,7 @@ def _source_from_feed(code: str, feed: Feed, known: Mapping[str, Authority], sha
         time_zone=feed.time_zone,
         rank=feed.rank,
         unpaired_retire=feed.unpaired == "retire",
+        snapshot_add=frozenset(feed.snapshot_add),
         store_only=frozenset(trigger.upper() for trigger in feed.store_only),
         code_maps=maps,
         death_dispositions=frozenset(feed.death_dispositions),

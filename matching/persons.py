@@ -18,10 +18,9 @@ _NO_AGES: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """``ids``: each group's person id. ``redirects``: each id these records held that is no group's now, to its successor."""
+    """``ids``: each group's person id."""
 
     ids: Mapping[Group, str]
-    redirects: Mapping[str, str]
 
     def by_record(self) -> dict[str, str]:
         """The person id of each record."""
@@ -72,7 +71,7 @@ def assign_person_ids(
     first_events: Mapping[str, str] = _NO_AGES,
     remembered: Mapping[frozenset[str], str] = _NO_SETS,
 ) -> Assignment:
-    """The person id of each group, and the redirects of the ids that lost theirs.
+    """The person id of each group.
 
     ``held``: the id each record holds now; ``birth_ids``: the id each was born with; ``retired``: retired ids that each
     once held, newest first; ``first_events``: the time of each record's first event; ``remembered``: the id that a set
@@ -84,17 +83,4 @@ def assign_person_ids(
     claims.settle(lambda members: [held[key] for key in members if key in held])
     claims.settle(lambda members: [retired[key][0] for key in members if retired.get(key)])
     claims.settle(lambda members: [birth_ids[key] for key in members])
-    return Assignment(claims.ids, _redirects(claims, held))
-
-
-def _redirects(claims: _Claims, held: Mapping[str, str]) -> dict[str, str]:
-    """To each id that is no group's now, the id of the group that most of its holders are in, then of the oldest."""
-    live = set(claims.ids.values())
-    holders: dict[str, list[Group]] = {}
-    for group, members in claims.members.items():
-        for key in members:
-            if key in held and held[key] not in live:
-                holders.setdefault(held[key], []).append(group)
-    return {
-        person: claims.ids[min(joined, key=lambda group: (-joined.count(group), claims.age[group]))] for person, joined in sorted(holders.items())
-    }
+    return Assignment(claims.ids)

@@ -20,12 +20,18 @@ _ELEMENTS = ("status", "patient_class", "admitted", "discharged", "disposition")
 
 
 def tell_visit(work: Work, patient: str, visit: VisitFacts, stamp: Stamp) -> None:
-    """Fold what one event says into its visit, named by its patient's key and its number; one without a number cannot be named again."""
-    if visit.number is None:
+    """Fold what one event says into its visit, named by its patient's key and its number, PV1-19; where that is missing, by its account, PID-18.
+
+    One with neither cannot be named again: its message is kept with a flag, so that it is counted and found.
+    """
+    named = visit.number or visit.account
+    if named is None:
+        work.flags.append("visit-without-number")
         return
-    key = digest_key("visit", patient, visit.number.key)
+    kind = "visit" if visit.number else "account"
+    key = digest_key(kind, patient, named.key)
     body = work.tx.get(VISIT, key)
-    before: dict[str, Any] = orjson.loads(body) if body else {"patient": patient, "number": visit.number.key, "said": {}}
+    before: dict[str, Any] = orjson.loads(body) if body else {"patient": patient, "number" if visit.number else "by_account": named.key, "said": {}}
     said = dict(before["said"])
     for element in _ELEMENTS:
         value = getattr(visit, element)

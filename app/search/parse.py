@@ -115,7 +115,7 @@ class Parser:
         if depth > MAX_CHAIN:
             raise NotSupported(f"A chain has at most {MAX_CHAIN} steps.", expression=parameter.name)
         if not having:
-            offered = "; ".join(f"{type_}: {_valid(type_)}" for type_ in types) or "none"
+            offered = "; ".join(f"{type_}: {', '.join(sorted(PARAMETERS[type_]))}" for type_ in types) or "none"
             raise NotSupported(f"Parameter {parameter.name} has no such chain; valid are {offered}.", expression=parameter.name)
         terms = {type_: [self.term(type_, rest, value, depth + 1)] for type_ in having}
         targets = ((type_, self._of_sources(own) if _sources_only(type_, [(rest, value)]) else tuple(own)) for type_, own in terms.items())

@@ -1,7 +1,16 @@
 """What each supported trigger does to a trust's record (hl7v2.md 1 and 2), seen from outside."""
 
+from dataclasses import replace
+
+import orjson
 import pytest
 
+from app.ingest.adt import receive_group
+from app.principal import SYSTEM
+from app.settings import load_settings
+from app.sources import SourceRegistry
+from app.store.contract import VISIT
+from tests.flow.conftest import RTK_FEED
 from tests.flow.doors import NHS_NUMBER, W, mrn
 from tests.flow.messages import ALICE, ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, nhs, pid, pv1, segment
 
@@ -222,3 +231,30 @@ def test_a_restricted_patient_shows_neither_address_nor_phone(weald):
     alice = weald.patient(mrn("A100"))
     assert not {"address", "telecom"} & alice.keys()
     assert alice["meta"]["security"][0]["code"] == "R"
+
+
+def visits(weald):
+    with weald.services.store.snapshot(SYSTEM) as snapshot:
+        return [orjson.loads(body) for _, body in snapshot.scan(VISIT)]
+
+
+def test_a_visit_without_a_number_is_kept_under_its_account_and_one_with_neither_is_flagged(weald):
+    no_number = pv1(f19="")
+    weald.accept(adt("A01", pid(cx("A100"), who=ALICE, f18="ACC7^^^RTK^AN"), no_number))
+    weald.accept(adt("A03", pid(cx("A100"), who=ALICE, f18="ACC7^^^RTK^AN"), no_number, at="20250302120000"))
+    [visit] = visits(weald)
+    assert visit["by_account"].endswith("ACC7")
+    assert "number" not in visit
+    assert visit["said"]["status"][1] == "finished"
+    weald.accept(adt("A01", pid(cx("A100"), who=ALICE), no_number))
+    assert len(visits(weald)) == 1
+    assert ["visit-without-number" in head["flags"] for head, _ in weald.messages()] == [False, False, True]
+
+
+def test_a_feed_that_sends_only_what_is_new_adds_to_its_addresses(weald, settings_file, tmp_path):
+    adding = tmp_path / "weald.toml"
+    adding.write_text(settings_file.read_text("utf-8").replace(RTK_FEED, f'{RTK_FEED}snapshot_add = ["address"]\n'), "utf-8")
+    services = replace(weald.services, sources=SourceRegistry(load_settings(adding, env={})))
+    first, second = (adt("A31", pid(cx("A100"), who={**ALICE, 11: f"{street}^^CRAWLEY^^RH10 1AA^826^H"}), at=at) for street, at in (("1 HIGH STREET", "20250301"), ("2 LOW ROAD", "20250401")))
+    assert [b"MSA|AA" in answer for answer in receive_group(services, [first, second], SYSTEM)] == [True, True]
+    assert {one["line"][0] for one in weald.patient(mrn("A100"))["address"]} == {"1 HIGH STREET", "2 LOW ROAD"}

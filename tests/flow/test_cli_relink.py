@@ -217,3 +217,11 @@ def test_a_file_that_holds_no_scores_of_the_model_is_passed_over(tmp_path):
     assert shadows.read_shadow(path, "a") is None
     path.write_bytes(b"PK\x03\x04")
     assert shadows.read_shadow(path, "a") is None
+
+
+def test_the_scores_are_kept_beside_the_store_and_not_where_the_command_is_typed(store, tmp_path, capsys, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(capsys, "relink").code == 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert len(list(tmp_path.glob("relink-*.npz"))) == 1

@@ -1,5 +1,6 @@
 """The query parser: every value form and modifier, and refusal by default (fhir.md 2)."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -303,3 +304,12 @@ def test_any_value_is_a_criterion_or_a_refusal(param, modifier, value):
     type_, name = param
     with suppress(BadRequest):
         assert search(type_, (name + modifier, value)).terms
+
+
+def test_a_chain_that_does_not_exist_is_answered_with_the_parameters_that_a_chain_may_have():
+    with pytest.raises(NotSupported) as refused:
+        Parser("http://x/fhir", "https://weald.example/fhir", 0).search("ImagingStudy", [("patient.nonsense", "x")])
+    offered = re.search("valid are Patient: (.*)[.]$", refused.value.text)[1].split(", ")
+    assert offered == sorted(PARAMETERS["Patient"])
+    for name in sorted({"_count", "_sort", "_summary"}):
+        assert name not in offered
