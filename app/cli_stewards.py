@@ -157,7 +157,7 @@ _settle_command("bad-data", "bad-data", "Close a review item: the data are wrong
 @review.command()
 @click.pass_obj
 def numbers(config: Path | None) -> None:
-    """List the NHS numbers that are stopped, superseded or lifted, for stewards' eyes."""
+    """List the NHS numbers that are stopped, superseded, lifted or in doubt, for stewards' eyes."""
     with _services(config).store.snapshot(SYSTEM) as snapshot:
         found = all_known(snapshot)
     table = Table("NHS number", "is", "successor", "since", "by", title=f"{len(found)} NHS numbers")

@@ -161,7 +161,7 @@ def blocking_keys(d: Demographics, *, files: bool = False) -> tuple[int, ...]:
 
 def is_thin(d: Demographics) -> bool:
     """Whether the record has neither NHS number nor phone nor postcode, so that more candidates are kept."""
-    return not (d.nhs_number or d.phones or d.postcodes)
+    return not (d.nhs_state or d.phones or d.postcodes)
 
 
 def shares(blocks: Mapping[int, Block], population: int, *, cap: int = BLOCK_CAP) -> dict[int, float]:

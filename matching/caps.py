@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, MIDDLE, NHS_NUMBER, SAME_AUTHORITY, Vector
-from matching.demographics import EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, PSEUDO, Demographics
+from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, MIDDLE, NHS_NUMBER, SAME_AUTHORITY, SEX, Vector
+from matching.demographics import EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, NONE, PSEUDO, WEAK, Demographics
 
 CONFUSION = "confusion"
 TWO_NUMBERS = "two-evidential-numbers"
@@ -34,22 +34,38 @@ def vetoes(a: Demographics, b: Demographics) -> tuple[str, ...]:
     return tuple(found)
 
 
-def is_confusion(a: Demographics, b: Demographics, vector: Vector) -> bool:
-    """Whether an equal evidential number is on what look like two people: no evidence until settled.
+def carries_doubt(a: Demographics, b: Demographics) -> bool:
+    """Whether the two carry one NHS number that is in doubt on one of them at least, and weak on neither."""
+    states = (a.nhs_state, b.nhs_state)
+    return bool(a.nhs_number) and a.nhs_number == b.nhs_number and NONE in states and WEAK not in states
 
-    Birth date and a name at their last level, or a mother's number on her newborn.
+
+def is_confusion(a: Demographics, b: Demographics, vector: Vector) -> bool:
+    """Whether one verified NHS number is on what look like two people: no evidence until settled.
+
+    Birth date and a name at their last level, or a mother's number on her newborn, however alike the two birth dates are.
+    """
+    last = vector.levels[BIRTH_DATE] == 6 and 6 in (vector.levels[GIVEN], vector.levels[FAMILY])
+    return last or ((a.flags ^ b.flags) & NEWBORN == NEWBORN and a.birth_date[:4] != b.birth_date[:4])
+
+
+def agrees_for_life(vector: Vector) -> bool:
+    """Whether what stays with a person for life agrees: given name, birth date, and sex where both are known."""
+    levels = vector.levels
+    return 1 <= levels[GIVEN] <= 3 and 1 <= levels[BIRTH_DATE] <= 2 and levels[SEX] != 2
+
+
+def is_number_edge(vector: Vector, grade: str, found: tuple[Cap, ...]) -> bool:
+    """Whether equal evidential numbers link by themselves: birth dates at level <= 2, given or family at level <= 4.
+
+    No cap ``found`` may hold, and the whole evidence, the number in it, must reach ``grade`` probable, unless what stays with
+    a person for life agrees: who marries and moves keeps the number.
     """
     levels = vector.levels
-    if levels[NHS_NUMBER] != 1 or levels[BIRTH_DATE] != 6:
-        return False
-    return 6 in (levels[GIVEN], levels[FAMILY]) or (a.flags ^ b.flags) & NEWBORN == NEWBORN
-
-
-def is_number_edge(a: Demographics, b: Demographics, vector: Vector) -> bool:
-    """Whether equal evidential numbers link by themselves: birth dates at level <= 2, given or family at level <= 4."""
-    levels = vector.levels
     names = 1 <= levels[GIVEN] <= 4 or 1 <= levels[FAMILY] <= 4
-    return levels[NHS_NUMBER] == 1 and 1 <= levels[BIRTH_DATE] <= 2 and names and _newborn_cap(a, b, vector) is None
+    if levels[NHS_NUMBER] != 1 or not 1 <= levels[BIRTH_DATE] <= 2 or not names or found:
+        return False
+    return grade in ("certain", "probable") or agrees_for_life(vector)
 
 
 def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None:
@@ -96,7 +112,7 @@ def caps(a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str,
     found = _evidence_caps(weights)
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if _is_twin_pattern(levels, weights) and not agreed:
+    if _is_twin_pattern(levels, weights) and not (agreed and not either & NEWBORN):
         found.append(Cap("twin-pattern", "probable"))
     newborn = _newborn_cap(a, b, vector)
     if newborn:

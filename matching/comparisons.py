@@ -58,6 +58,11 @@ class Vector(NamedTuple):
         """The level of one field by name."""
         return self.levels[FIELDS.index(field)] if field in LEVEL_COUNTS else dict(self.extra).get(field, 0)
 
+    def agreeing(self, field: str) -> Vector:
+        """The vector with that field, none of ``id:x`` and ``cat:x``, at level 1."""
+        place = FIELDS.index(field)
+        return self._replace(levels=(*self.levels[:place], 1, *self.levels[place + 1 :]))
+
     def without(self, field: str) -> Vector:
         """The vector with that field at level 0."""
         if field in LEVEL_COUNTS:

@@ -96,7 +96,7 @@ class Demographics:
     """One record as the matcher sees it: normalised, newest value first, "" or () where there is no evidence.
 
     ``birth_date`` is 8, 6 or 4 digits, its length its precision; ``sex`` "m" or "f"; ``nhs_state`` EVIDENTIAL, WEAK
-    or NONE; ``flags`` a sum of ALIAS .. MULTIPLE; ``unkeyed`` values shared so widely that no key is made of them.
+    or NONE, with a number where that is in doubt; ``flags`` a sum of ALIAS .. MULTIPLE; ``unkeyed`` values shared so widely that no key is made of them.
     """
 
     names: tuple[Name, ...] = ()

@@ -42,13 +42,13 @@ class EdgeProposal:
         return Edge(self.kind, self.a, self.b, weight=self.weight, grade=self.grade, time=time)
 
 
-def kind_of(scored: Scored, record: Candidate, other: Candidate) -> str | None:
+def kind_of(scored: Scored) -> str | None:
     """What a scored pair is: a number edge, a confusion, a match of grade possible or better, or nothing."""
     if scored.vetoes:
         return None
     if scored.confusion:
         return CONFUSION
-    if rules.is_number_edge(record.demographics, other.demographics, scored.vector):
+    if rules.is_number_edge(scored.vector, scored.grade, scored.caps):
         return NUMBER
     return MATCH if scored.grade != GRADES[-1] else None
 
@@ -70,7 +70,7 @@ def decide(
         if not same_number and scorer.grade(scorer.weigh(demographics, other.demographics)) == GRADES[-1]:
             continue
         scored = scorer.score(demographics, other.demographics)
-        kind = kind_of(scored, record, other)
+        kind = kind_of(scored)
         if kind:
             shared = keys.intersection(blocking_keys(other.demographics, files=files))
             families = tuple(sorted({family_of(key) for key in shared}))

@@ -45,11 +45,13 @@ OLDEST_AGE = 120
 class Learned:
     """What the store has learned, all of it reversible (matching.md 2).
 
-    ``stopped`` NHS numbers are no evidence; ``identifiers`` ("system|value"), ``phones``, ``emails`` and ``streets``
-    (normalised) are on too many records to be keys; ``superseded`` maps an NHS number to its successor.
+    ``stopped`` NHS numbers are no evidence, nor are ``doubted`` ones of this record; ``identifiers`` ("system|value"),
+    ``phones``, ``emails`` and ``streets`` (normalised) are on too many records to be keys; ``superseded`` maps an NHS number
+    to its successor.
     """
 
     stopped: frozenset[str] = frozenset()
+    doubted: frozenset[str] = frozenset()
     identifiers: frozenset[str] = frozenset()
     phones: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
@@ -250,7 +252,10 @@ def passes_check(number: str) -> bool:
 
 
 def _nhs_number(facts: RecordFacts, learned: Learned, admit_test_numbers: bool) -> tuple[str, str]:
-    """The number to compare and its state (matching.md 2): a superseded number is replaced by its successor first."""
+    """The number to compare and its state (matching.md 2): a superseded number is replaced by its successor first.
+
+    A number in doubt is named, so that two records that confuse it are told, but is no evidence.
+    """
     number, passed = normal_number(facts.nhs_number), set[str]()
     while number in learned.superseded and number not in passed:
         passed.add(number)
@@ -261,6 +266,8 @@ def _nhs_number(facts: RecordFacts, learned: Learned, admit_test_numbers: bool) 
     if number in words.STOPPED_NUMBERS or number in learned.stopped:
         return "", NONE
     evidential = facts.nhs_status == "01" and facts.nhs_labelled and passes_check(number)
+    if number in learned.doubted:
+        return number, NONE
     return number, EVIDENTIAL if evidential else WEAK
 
 

@@ -196,9 +196,16 @@ class Scorer:
             known = min(len(a.birth_date), len(b.birth_date))
             if known < 8 and a.birth_date[:known] == b.birth_date[:known]:
                 vector = vector.without("birth_date")
-        if vector.levels[NHS_NUMBER] == 1 and rules.is_confusion(a, b, vector):
-            return vector.without("nhs_number"), True
-        return vector, False
+        if vector.levels[NHS_NUMBER] == 1:
+            confused = self._is_confusion(vector, a, b)
+            return (vector.without("nhs_number") if confused else vector), confused
+        return vector, rules.carries_doubt(a, b) and self._is_confusion(vector.agreeing("nhs_number"), a, b)
+
+    def _is_confusion(self, vector: Vector, a: Demographics, b: Demographics) -> bool:
+        """Whether one verified number is on what look like two people: by its rule, or as all evidence, that number in it, is not even probable."""
+        if rules.is_confusion(a, b, vector):
+            return True
+        return not rules.agrees_for_life(vector) and self.grade(self._weight(vector, a, b)) in GRADES[2:]
 
     def ratios(self, vector: Vector, a: Demographics, b: Demographics) -> Factors:
         """The size of a match and of each rival times what this pair's agreement makes of it: their odds against chance."""

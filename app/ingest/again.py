@@ -10,7 +10,7 @@ from itertools import islice
 import orjson
 
 from app.ingest import linking
-from app.ingest.evidence import STOPPED
+from app.ingest.evidence import DOUBTED, STOPPED
 from app.ingest.learned import all_known, unlearn
 from app.ingest.publish import finish
 from app.ingest.records import PENDING, get_records
@@ -138,9 +138,9 @@ def sweep(services: Services, principal: Principal, progress: Callable[[int], No
 
 
 def _relearn(services: Services, principal: Principal) -> list[Change[int]]:
-    """A change for each stopped NHS number: it is lifted where the records have been put right."""
+    """A change for each NHS number that is stopped or in doubt: it is cleared where the records have been put right."""
     with services.store.snapshot(principal) as snapshot:
-        numbers = [said["number"] for said in all_known(snapshot) if said["state"] == STOPPED]
+        numbers = [said["number"] for said in all_known(snapshot) if said["state"] in (STOPPED, DOUBTED)]
     return [_learn_again(services, number) for number in numbers]
 
 

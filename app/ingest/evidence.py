@@ -20,8 +20,9 @@ from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdent
 from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise
 from matching.scoring import Scored
 
-STOPPED, SUPERSEDED, LIFTED = "stopped", "superseded", "lifted"
-"""What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good."""
+STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubted"
+"""What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good;
+records that carry it look like two people, and for these it is no evidence until a steward settles that."""
 MOTHERS_MAIDEN_NAME = f"{HL7}/patient-mothersMaidenName"
 UNUSABLE_SYSTEM = "/study-patient"
 """How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
@@ -130,29 +131,61 @@ def is_enough(facts: RecordFacts) -> bool:
 
 
 def demographics_of(work: Work, record: Record) -> Demographics:
-    """The record as the matcher sees it, with what was merged into it."""
-    states = [record.state, *(one.state for one in work.below(record))]
-    return normalised(work.tx, work.services, record_facts(states))
+    """What the record says, with what was merged into it, whoever else carries its NHS number."""
+    return normalised(work.tx, work.services, facts_of(work, record))
 
 
-def normalised(tx: Snapshot, services: Services, facts: RecordFacts) -> Demographics:
-    """The facts as the matcher sees them, with what the store has learned of their NHS number."""
-    learned = learned_of_number(tx, facts.nhs_number) if facts.nhs_number else NOTHING_LEARNED
-    return normalise(facts, admit_test_numbers=services.settings.admit_test_numbers, learned=learned)
+def matched_demographics(work: Work, record: Record) -> Demographics:
+    """The record as the matcher sees it: an NHS number that it confuses with another record's is no evidence."""
+    return normalised(work.tx, work.services, facts_of(work, record), record.id)
 
 
-def learned_of_number(tx: Snapshot, number: str) -> Learned:
-    """What the store has learned of an NHS number: that it is stopped, or which one has superseded it, and so on to the last."""
+def facts_of(work: Work, record: Record) -> RecordFacts:
+    """The facts of a record with what was merged into it."""
+    return record_facts([record.state, *(one.state for one in work.records(record.merged))])
+
+
+def normalised(tx: Snapshot, services: Services, facts: RecordFacts, record: str = "") -> Demographics:
+    """The facts as the matcher sees them, with what the store has learned of their NHS number, in doubt on that ``record`` or not."""
+    learned = learned_of_number(tx, facts.nhs_number, record) if facts.nhs_number else NOTHING_LEARNED
+    return unlearned(services, facts, learned)
+
+
+def unlearned(services: Services, facts: RecordFacts, learned: Learned = NOTHING_LEARNED) -> Demographics:
+    """The facts normalised by this store's settings and model, with nothing learned but what is given."""
+    overused = services.scorer.model.overused_birth_dates
+    return normalise(facts, admit_test_numbers=services.settings.admit_test_numbers, learned=learned, overused_birth_dates=overused)
+
+
+def learned_of_number(tx: Snapshot, number: str, record: str = "") -> Learned:
+    """What the store has learned of an NHS number: that it is stopped, or which one has superseded it, and so on to the last; and whether that is in doubt."""
     superseded: dict[str, str] = {}
     number = normal_number(number)
-    while number not in superseded and (body := tx.get(LEARNED, number_key(number))) is not None:
-        said = orjson.loads(body)
-        if said["state"] == STOPPED:
+    while number not in superseded:
+        found = tx.get_many(LEARNED, [number_key(number), doubt_key(number)])
+        said = orjson.loads(found.get(number_key(number), b"{}"))
+        if said.get("state") == STOPPED:
             return Learned(stopped=frozenset({number}), superseded=superseded)
-        if said["state"] != SUPERSEDED:
-            break
+        if said.get("state") != SUPERSEDED:
+            doubt = orjson.loads(found.get(doubt_key(number), b"{}"))
+            doubted = frozenset({number}) if record in doubt.get("records", ()) else frozenset[str]()
+            return Learned(doubted=doubted, superseded=superseded) if doubted or superseded else NOTHING_LEARNED
         superseded[number] = number = said["successor"]
-    return Learned(superseded=superseded) if superseded else NOTHING_LEARNED
+    return Learned(superseded=superseded)
+
+
+def last_number(number: str, learned: Learned) -> str:
+    """The number that has taken the place of this one in the end, itself where none has."""
+    passed = set[str]()
+    while number in learned.superseded and number not in passed:
+        passed.add(number)
+        number = learned.superseded[number]
+    return number
+
+
+def doubt_key(number: str) -> str:
+    """The key under which the store keeps which records an NHS number is in doubt on."""
+    return f"doubt|{number}"
 
 
 def number_key(number: str) -> str:
@@ -174,8 +207,7 @@ def field_evidence(scored: Scored) -> dict[str, tuple[str, float]]:
 def header_demographics(work: Work, facts: PatientFacts, stamp: Stamp) -> str:
     """What one DICOM header says of the patient, packed for the comparison of ``contradicts``."""
     state = PatientState.empty().apply(facts, stamp)
-    demographics = normalise(record_facts([state]), admit_test_numbers=work.services.settings.admit_test_numbers)
-    return pack(demographics).decode()
+    return pack(unlearned(work.services, record_facts([state]))).decode()
 
 
 def contradicts(work: Work, header: str, record: Record) -> bool:

@@ -49,7 +49,7 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
         for record in (a, b):
             merged = get_records(snapshot, record.merged)
             states = [record.state, *(merged[id].state for id in record.merged if id in merged)]
-            demographics.append(normalised(snapshot, services, record_facts(states)))
+            demographics.append(normalised(snapshot, services, record_facts(states), record.id))
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
         together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
 from app.ingest.assertions import in_force
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
-from app.ingest.evidence import demographics_of, field_evidence
+from app.ingest.evidence import field_evidence, matched_demographics
 from app.ingest.identity import digest_key
-from app.ingest.learned import learn
+from app.ingest.learned import doubted_numbers, judge, learn
 from app.ingest.limits import Check, OutOfTime, limit, unlimited
 from app.ingest.questions import questions
 from app.ingest.records import Record
-from app.ingest.reviews import ask, open_review
+from app.ingest.reviews import ask
 from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import PERSON, Block, Snapshot
@@ -66,6 +67,8 @@ def update(work: Work, records: Sequence[Record]) -> None:
     """
     check = unlimited if work.moved else limit(work.services)
     ahead = Ahead(_indexed(work, records), set(work.moved))
+    if not ahead.records:
+        _match_later(work, ahead, _cleared(work, ahead.touched))
     try:
         _go_on(work, ahead, check)
     except OutOfTime:
@@ -81,18 +84,29 @@ def update(work: Work, records: Sequence[Record]) -> None:
 def _go_on(work: Work, ahead: Ahead, check: Check) -> None:
     while ahead.records:
         record, demographics = ahead.records[0]
-        sharing = _match(work, record, demographics, check)
+        near = _match(work, record, demographics, check)
         ahead.records.pop(0)
         ahead.touched.add(record.id)
-        learned = learn(work, record, sharing)
-        if learned:
-            left = [one for one, _ in ahead.records]
-            left += [one for one in learned if one not in left]
-            work.again.update(dict.fromkeys(one.id for one in left))
-            ahead.records = _indexed(work, left)
+        _match_later(work, ahead, learn(work, record, near.sharing, doubtful=near.doubtful))
+        if not ahead.records:
+            _match_later(work, ahead, _cleared(work, ahead.touched | work.moved))
     ahead.touched |= work.moved
     if ahead.touched:
         _regroup(work, ahead.touched, check)
+
+
+def _match_later(work: Work, ahead: Ahead, learned: Sequence[Record]) -> None:
+    """Have these records matched too, for what is learned of their NHS number has changed."""
+    if learned:
+        left = [one for one, _ in ahead.records]
+        left += [one for one in learned if one not in left]
+        work.again.update(dict.fromkeys(one.id for one in left))
+        ahead.records = _indexed(work, left)
+
+
+def _cleared(work: Work, records: Iterable[str]) -> list[Record]:
+    """The records that a number in doubt says something new of, now that these have changed."""
+    return [one for number in doubted_numbers(work, records) for one in judge(work, number)]
 
 
 def _indexed(work: Work, records: Iterable[Record]) -> list[tuple[Record, Demographics]]:
@@ -100,7 +114,7 @@ def _indexed(work: Work, records: Iterable[Record]) -> list[tuple[Record, Demogr
     found = []
     for record in records:
         if record.active:
-            demographics = demographics_of(work, record)
+            demographics = matched_demographics(work, record)
             packed = packed_record(record, demographics)
             is_new = work.tx.demographics([record.number]).get(record.number) != packed
             if is_new:
@@ -113,8 +127,8 @@ def _indexed(work: Work, records: Iterable[Record]) -> list[tuple[Record, Demogr
 def _is_vetoed_within(work: Work, record: Record) -> bool:
     """Whether the record, as it is now, must not be in its person."""
     others = [one for one in work.members(record.person) if one.active and one.id != record.id]
-    own = demographics_of(work, record) if others else None
-    return own is not None and any(vetoes(own, demographics_of(work, one)) for one in others)
+    own = matched_demographics(work, record) if others else None
+    return own is not None and any(vetoes(own, matched_demographics(work, one)) for one in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +193,16 @@ def to_search(tx: Snapshot, services: Services, record: Record) -> list[int]:
     return beyond(tx, record) if near.under_blocked else list(near.found)
 
 
-def _match(work: Work, record: Record, demographics: Demographics, check: Check) -> int:
-    """Renew the record's scored edges; how many candidates share its NHS number.
+class Near(NamedTuple):
+    """What a record's candidates say of its NHS number: how many share it, and whether one of these looks like somebody else; ``added`` edges are new."""
+
+    sharing: int
+    doubtful: bool
+    added: int
+
+
+def _match(work: Work, record: Record, demographics: Demographics, check: Check) -> Near:
+    """Renew the record's scored edges.
 
     A pair that someone calls not the same keeps its scored edge, so that it is there again when that word is taken back.
     """
@@ -191,21 +213,23 @@ def _match(work: Work, record: Record, demographics: Demographics, check: Check)
     else:
         found = _fetch(work.tx, numbers)
     check()
-    _judge(work, record, demographics, found)
-    number = demographics.nhs_number
-    return sum(candidate.demographics.nhs_number == number for key, (_, candidate) in found.items() if key != record.number) if number else 0
+    return _judge(work, record, demographics, found)
 
 
 def search_again(work: Work, record: Record, numbers: Sequence[int]) -> int:
     """Judge the record's pairs with these, and link it by them; how many edges were found that were not there."""
-    added = _judge(work, record, demographics_of(work, record), _fetch(work.tx, numbers))
-    if added:
+    near = _judge(work, record, matched_demographics(work, record), _fetch(work.tx, numbers))
+    if near.doubtful:
+        for one in learn(work, record, near.sharing, doubtful=True):
+            work.again[one.id] = None
+            work.moved.add(work.change(one).id)
+    if near.added:
         work.moved.add(record.id)
-    return added
+    return near.added
 
 
-def _judge(work: Work, record: Record, demographics: Demographics, found: dict[int, tuple[str, Candidate]]) -> int:
-    """Renew the record's scored edges from these candidates and those it had edges to; how many are new."""
+def _judge(work: Work, record: Record, demographics: Demographics, found: dict[int, tuple[str, Candidate]]) -> Near:
+    """Renew the record's scored edges from these candidates and those it had edges to."""
     standing = open_edges(work.tx, [record.id])
     known = {number for edge in standing if edge.kind not in ASSERTED for number in (edge.a_number, edge.b_number)} - found.keys()
     found = {**found, **(_fetch(work.tx, sorted(known)) if known else {})}
@@ -218,10 +242,9 @@ def _judge(work: Work, record: Record, demographics: Demographics, found: dict[i
     )
     edges = {edge.id: edge for edge in (_scored_edge(work, proposal, ids, numbers) for proposal in proposals if proposal.kind != CONFUSION)}
     _renew(work, record, standing, edges)
-    for proposal in proposals:
-        if proposal.kind == CONFUSION:
-            open_review(work, "confusion", (ids[proposal.a], ids[proposal.b]), "Two people seem to use one NHS number.", proposal.scored)
-    return len(edges.keys() - {edge.id for edge in standing})
+    number = demographics.nhs_number
+    sharing = sum(candidate.demographics.nhs_number == number for _, candidate in found.values()) if number else 0
+    return Near(sharing, any(proposal.kind == CONFUSION for proposal in proposals), len(edges.keys() - {edge.id for edge in standing}))
 
 
 def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[str, Edge]) -> None:

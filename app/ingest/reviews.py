@@ -85,14 +85,14 @@ def _park(work: Work, question: Question, before: Mapping[str, Any] | None, deta
         _save_open(work, question, before, {"evidence": evidence, **kept}, new=before is None or before["state"] != "open")
 
 
-def ask(work: Work, records: Iterable[str], questions: Iterable[Question]) -> None:
-    """Ask what the matcher wonders about ``records`` now, and close what it once asked about them and asks no more."""
+def ask(work: Work, records: Iterable[str], questions: Iterable[Question], kinds: Collection[str] = MATCHED) -> None:
+    """Ask what the matcher wonders about ``records`` now, and close what it once asked of these kinds about them and asks no more."""
     standing = {key: orjson.loads(body) for key, body in work.tx.find(REVIEW, "record", sorted(records))}
     asked = set()
     for question in questions:
         asked.add(question.key)
         _open(work, question, standing.get(question.key), {})
-    _close(work, [item for key, item in standing.items() if key not in asked], MATCHED)
+    _close(work, [item for key, item in standing.items() if key not in asked], kinds)
 
 
 def close_moot(work: Work, records: Iterable[str], kinds: Collection[str]) -> None:

@@ -158,6 +158,6 @@ def _score(services: Services, scorer: Scorer, a: Places, b: Places, found: _Col
         if one is None or other is None:
             continue
         scored = scorer.score(one.demographics, other.demographics)
-        kind = kind_of(scored, one, other)
+        kind = kind_of(scored)
         if kind is not None and kind != CONFUSION:
             found.add(x, y, kind, GRADES[0] if kind == NUMBER else scored.grade, scored.weight)

@@ -46,7 +46,7 @@ DEAD_LETTER = Kind("dead-letter", ("state", "digest"))
 REVIEW = Kind("review", ("record", "state"))
 DECISION = Kind("decision", ("record", "provenance"))
 EVENT = Kind("event", ("state",))
-LEARNED = Kind("learned")
+LEARNED = Kind("learned", ("record", "successor"))
 SETTING = Kind("setting")
 KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, EVENT, LEARNED, SETTING)
 

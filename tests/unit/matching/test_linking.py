@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
+from matching.caps import Cap, is_number_edge
+from matching.comparisons import FIELDS, Vector
+from matching.demographics import RawAddress
 from matching.linking import CONFUSION, decide
 from matching.model import default_model
+from matching.normalise import NOTHING_LEARNED, Learned, normalise
 from matching.records import MATCH, NUMBER, Candidate, Edge, pair
 from matching.scoring import Scorer
-from tests.unit.matching.cast import ALICE_NUMBER, ANNA_NUMBER, ASP, RSC, alice, anna, mrn, record
+from tests.unit.matching.cast import ALICE_NUMBER, ANNA_NUMBER, ASP, RSC, alice, anna, facts, mrn, record
 
 SCORER = Scorer(default_model())
 
@@ -96,3 +102,68 @@ def test_a_nameless_newborns_number_is_no_edge_by_itself():
 
 def test_a_pair_has_no_order():
     assert pair("b", "a") == pair("a", "b") == ("a", "b")
+
+
+# One verified number on two people
+
+
+def doubting(make, **known: object):
+    """A record whose number the store holds to be in doubt on it."""
+    kept = {"given": "Alice", "family": "Archer", "birth_date": "1980-03-14", "sex": "female"} | known
+    return normalise(facts(kept.pop("given"), kept.pop("family"), kept.pop("birth_date"), nhs_number=ALICE_NUMBER, nhs_status="01", **kept), learned=make)
+
+
+DOUBT = Learned(doubted=frozenset({ALICE_NUMBER}))
+
+
+def test_a_number_in_doubt_is_named_and_says_nothing():
+    one, other = doubting(DOUBT), doubting(NOTHING_LEARNED)
+    assert (one.nhs_number, one.nhs_state) == (ALICE_NUMBER, "")
+    assert SCORER.weigh(one, other) == SCORER.weigh(alice(), other)
+    assert only(candidate("a", one), candidate("b", other)).kind == MATCH
+
+
+@pytest.mark.parametrize("sides", [(DOUBT, DOUBT), (DOUBT, NOTHING_LEARNED), (NOTHING_LEARNED, NOTHING_LEARNED)], ids=["both", "one", "neither"])
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {"given": "Zoe", "family": "Quill", "birth_date": "1951-09-27"},
+        {"given": "Zoe", "birth_date": "2010-03-14", "first_seen": "2010-03-20"},
+        {"given": "Max", "sex": "male"},
+    ],
+    ids=["strangers", "mother-and-newborn", "twins"],
+)
+def test_two_people_on_one_number_are_a_confusion_also_where_it_is_in_doubt_already(sides, stranger):
+    first, second = candidate("a", doubting(sides[0])), candidate("b", doubting(sides[1], **stranger))
+    assert only(first, second).kind == CONFUSION
+
+
+def test_a_weak_number_is_in_no_doubt():
+    weak = numbered(record, status="02", given="Zoe", family="Quill", birth_date="1951-09-27")
+    assert only(candidate("a", doubting(DOUBT)), candidate("b", weak)) is None
+
+
+@pytest.mark.parametrize(("weight", "kind"), [("possible", None), ("probable", NUMBER)])
+def test_a_number_edge_needs_all_evidence_to_be_probable_or_a_life_long_agreement(weight, kind):
+    levels = [0] * len(FIELDS)
+    levels[FIELDS.index("nhs_number")] = levels[FIELDS.index("birth_date")] = levels[FIELDS.index("family")] = 1
+    levels[FIELDS.index("given")] = 6
+    assert is_number_edge(Vector(tuple(levels)), weight, ()) is (kind == NUMBER)
+    assert not is_number_edge(Vector(tuple(levels)), weight, (Cap("twin-pattern", "probable"),))
+    levels[FIELDS.index("given")] = 3
+    assert is_number_edge(Vector(tuple(levels)), weight, ())
+    levels[FIELDS.index("sex")] = 2
+    assert is_number_edge(Vector(tuple(levels)), weight, ()) is (kind == NUMBER)
+
+
+def test_who_married_and_moved_keeps_her_number():
+    new = numbered(alice, family="Carter", phones=("01273 960777",), addresses=(RawAddress(("9 Low Road",), "Hove", "BN3 1AA"),))
+    old = numbered(alice, phones=("01483 571122",))
+    assert SCORER.score(old, new).grade != "certain"
+    assert only(candidate("a", old), candidate("b", new)).kind == NUMBER
+
+
+def test_newborn_twins_of_one_sex_are_not_joined_by_one_number():
+    twin = {"birth_date": "2024-05-02", "first_seen": "2024-05-02"}
+    edge = only(candidate("a", numbered(alice, given="Zoe", **twin)), candidate("b", numbered(alice, given="Mia", **twin)))
+    assert (edge.kind, edge.grade) == (MATCH, "probable")
