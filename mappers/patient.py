@@ -245,6 +245,10 @@ class PatientState:
         found = sorted(self._history.get(group, {}).items(), key=_age, reverse=True)
         return [said for _, said in found if said.stamp.rank > HEADER or not self.real]
 
+    def identifier_keys(self) -> list[str]:
+        """``system|value`` of every identifier ever held, ended ones included, sorted."""
+        return [key for key in sorted(self._identifiers) if key.partition("|")[2]]
+
     def identifiers(self) -> tuple[HeldIdentifier, ...]:
         """The identifiers by key. One held by several sources is as the newest said that has not ended it."""
         if self._listed is None:

@@ -100,7 +100,7 @@ def _change(services: Services, one: Received) -> Change[Answer]:
     received = now(services)
 
     def change(tx: Transaction) -> Answer:
-        known = tx.find(MESSAGE, "duplicate", keys, limit=1)
+        known = tx.find(MESSAGE, "duplicate", keys[1:], limit=1)
         if known and tx.find(MESSAGE, "duplicate", keys[:1], limit=1):
             return Answer("AA", repeated=True)
         work = Work(tx, services, Cause(source.code, event.control_id, event.event_time, received))

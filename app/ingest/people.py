@@ -14,6 +14,7 @@ from app.ingest.records import Record
 from app.ingest.resources import save_derived, versioned
 from app.ingest.work import Work
 from app.principal import together
+from app.store.content import content_from_resource
 from app.store.contract import PERSON
 from app.store.persons import STRENGTH
 from mappers.golden import Member, elected, retired_golden_patient
@@ -51,7 +52,7 @@ def _open_persons(work: Work, records: Iterable[Record]) -> list[tuple[str, dict
     found = [(person, orjson.loads(body)) for person, body in work.tx.get_many(PERSON, sorted(told)).items()]
     return [
         (person, document) for person, document in found
-        if len(document["members"]) > 1 and (told[person] & work.weighed or not told[person].isdisjoint(document.get("rivals", document["members"])))
+        if len(document["members"]) > 1 and (told[person] & (work.weighed | work.shown | work.moved) or not told[person].isdisjoint(document.get("rivals", document["members"])))
     ]  # fmt: skip
 
 
@@ -100,9 +101,10 @@ def _save_golden(work: Work, person: str, members: Sequence[Record], before: str
         id=person, base=settings.canonical_base, admit_test_numbers=settings.admit_test_numbers,
     )
     custodian = together(record.organisation for record in members)
-    digest = blake2b(orjson.dumps([resource, custodian]), digest_size=16).hexdigest()
+    content = content_from_resource(resource)
+    digest = blake2b(b"%s\x00%s\x00%s" % (content.head, content.tail, (custodian or "").encode()), digest_size=16).hexdigest()
     if digest != before:
-        save_derived(work.tx, resource, custodian)
+        save_derived(work.tx, resource, custodian, content=content)
     return {"golden": digest, "rivals": sorted(rivals)}
 
 

@@ -16,6 +16,8 @@ from mappers.hl7v2 import er7
 from mappers.hl7v2.errors import Er7Error
 from mappers.hl7v2.messages import AdtEvent, adt_event
 
+_LONGEST_PLAIN = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -29,12 +31,16 @@ class Received:
 
     @property
     def duplicate_keys(self) -> tuple[str, str]:
-        """(MSH-3, MSH-4, MSH-10) with the content and without it, each as one digest (hl7v2.md 4)."""
-        parts = [self.head.sending_application, self.head.sending_facility, self.head.control_id]
-        named = hashlib.sha256("\x00".join(parts).encode())
-        exact = named.copy()
-        exact.update(b"\x00" + self.raw)
-        return exact.hexdigest(), named.hexdigest()
+        """(MSH-3, MSH-4, MSH-10) with the content's digest and without it (hl7v2.md 4).
+
+        A sender's keys follow each other as its control ids do, and so the index grows at one place for each sender.
+        """
+        head = self.head
+        sender = hashlib.sha256(f"{head.sending_application}\x00{head.sending_facility}".encode()).hexdigest()[:16]
+        plain = len(head.control_id) <= _LONGEST_PLAIN and head.control_id.isascii() and head.control_id.isprintable()
+        control = head.control_id if plain else f"\x1f{hashlib.sha256(head.control_id.encode()).hexdigest()}"
+        named = f"{sender}\x1f{control}"
+        return f"{named}\x1f{hashlib.sha256(self.raw).hexdigest()[:32]}", named
 
 
 def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:

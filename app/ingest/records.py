@@ -64,7 +64,7 @@ def index_key(organisation: str, identifier: str) -> str:
 
 def identifier_keys(record: Record) -> list[str]:
     """``system|value`` of every identifier it ever had, ended ones included: all of them still find it."""
-    return [held.fact.key for held in record.state.identifiers()]
+    return record.state.identifier_keys()
 
 
 _HEAD = tuple(name for name in Record.__slots__ if name not in ("state", "stored"))

@@ -26,14 +26,18 @@ def save_resource(
 
 
 def save_derived(
-    tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None, tokens: Sequence[Token] = ()
-) -> bool:
-    """Save a resource assembled of parts that were validated when they were born (docs/adr/0004); True where that made a new version."""
+    tx: Transaction, resource: dict[str, Any], custodian: str | None, summary: dict[str, Any] | None = None, tokens: Sequence[Token] = (),
+    content: Content | None = None,
+) -> bool:  # fmt: skip
+    """Save a resource assembled of parts that were validated when they were born (docs/adr/0004); True where that made a new version.
+
+    ``content`` is what its bytes are where the caller has made them.
+    """
     short: Content | None = None if summary is None else content_from_resource(summary)
     found = entries(resource)
     if tokens:
         found = replace(found, tokens=tuple(sorted({*found.tokens, *tokens})))
-    _, new = tx.save(resource["resourceType"], resource["id"], content_from_resource(resource), found, custodian=custodian, summary=short)
+    _, new = tx.save(resource["resourceType"], resource["id"], content or content_from_resource(resource), found, custodian=custodian, summary=short)
     return new
 
 

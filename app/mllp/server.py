@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import ssl
 import sys
@@ -26,6 +27,9 @@ from app.sources import SourceRegistry
 
 SWITCH_INTERVAL = 0.0005
 """Seconds for which ingest may keep the loop's thread from running Python; the default of 5 ms a system call would add up."""
+
+COLLECT_AFTER = 50_000
+"""Objects made and kept before the collector looks at them: a group makes thousands, and reference counts free them all."""
 
 _log = structlog.get_logger("weald.mllp")
 
@@ -234,6 +238,9 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve ``listeners.mllp`` until SIGTERM or SIGINT, then drain. Blocks; to be run in a process of its own. ``counters`` count what it does."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
     asyncio.run(_serve(settings, receive, ready_event, failed, counters))
 
 

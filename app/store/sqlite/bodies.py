@@ -7,7 +7,7 @@ import zlib
 from app.store.contract import StoredResource
 
 _WORTHWHILE = 2048
-_LEVEL = 3
+_LEVEL = 1
 
 CURRENT = "id, version, last_updated, deleted, custodian, start, deflated, summary, body"
 """The columns of ``resource``, or of ``past`` joined with it, that ``stored_resource`` takes, in order."""
