@@ -56,8 +56,16 @@ class Blocks:
         within = np.arange(total) - np.repeat(ends - counts, counts)
         i = np.repeat(np.repeat(np.arange(first, past), np.diff(self._starts[first : past + 1])), counts)
         codes = i * rows + self._rows[np.repeat(self._begins[held], counts) + within]
-        every = np.unique(codes if more is None else np.concatenate([codes, more]))
+        every = distinct(codes if more is None else np.concatenate([codes, more]))
         return np.divmod(every, max(rows, 1))
+
+
+def distinct(codes: Places) -> Places:
+    """Each code once, in order; by sorting alone, which for millions is several times faster than ``np.unique``, a hash table first."""
+    ordered = np.sort(codes)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def connected_rows(rows: int, a: Places, b: Places) -> Places:

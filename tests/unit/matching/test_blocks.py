@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matching.blocking import blocking_keys, family_of, is_no_key
-from matching.blocks import Blocks, connected_rows
+from matching.blocks import Blocks, connected_rows, distinct
 from tests.unit.matching.cast import alice
 
 keys_of_rows = st.lists(st.sets(st.integers(1, 7), max_size=4), max_size=12)
@@ -67,3 +67,8 @@ def test_connected_rows_have_one_label(rows, data):
     wanted = {row: min(part) for part in nx.connected_components(graph) for row in part}
     a, b = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
     assert connected_rows(rows, a, b).tolist() == [wanted[row] for row in range(rows)]
+
+
+@given(st.lists(st.integers(0, 9), max_size=12))
+def test_each_code_is_there_once_and_in_order(codes):
+    assert distinct(np.array(codes, dtype=np.int64)).tolist() == sorted(set(codes))
