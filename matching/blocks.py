@@ -26,20 +26,23 @@ class Blocks:
         ordered = keys[order]
         begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(keys) else np.empty(0, dtype=np.int64)
         self.keys, self.sizes = ordered[begins], np.diff(np.append(begins, len(keys)))
+        del ordered
+        width = np.int32 if len(keys) < np.iinfo(np.int32).max else np.int64
+        order = order.astype(width)
         self._rows = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))[order]
         searched = self.sizes <= cap
         doubtful = np.flatnonzero(searched & (self.sizes > MOST_RECORDS_OF_A_VALUE)).tolist()
         searched[[place for place in doubtful if is_no_key(int(self.keys[place]), int(self.sizes[place]))]] = False
-        ends = np.repeat(np.where(searched, begins + self.sizes, 0), self.sizes)
-        places = np.empty(len(keys), dtype=np.int64)
-        places[order] = np.arange(len(keys))
-        self._begins = (places + 1).astype(np.int64)
-        self._counts = np.maximum(ends[places] - self._begins, 0)
+        self._begins = np.empty(len(keys), dtype=width)
+        self._begins[order] = np.arange(1, len(keys) + 1, dtype=width)
+        left = np.repeat(np.where(searched, begins + self.sizes, 0).astype(width), self.sizes) - np.arange(1, len(keys) + 1, dtype=width)
+        self._counts = np.empty(len(keys), dtype=width)
+        self._counts[order] = np.maximum(left, 0)
         self._starts = starts
 
     def chunks(self, most: int = PAIRS_AT_ONCE) -> Iterator[tuple[int, int]]:
         """Runs of rows (first, past the last), each of about ``most`` pairs before what they share twice is taken out."""
-        behind = np.append(0, np.cumsum(self._counts))[self._starts]
+        behind = np.append(0, np.cumsum(self._counts, dtype=np.int64))[self._starts]
         first, rows = 0, len(self._starts) - 1
         while first < rows:
             past = max(int(np.searchsorted(behind, behind[first] + most, side="right")) - 1, first + 1)
@@ -50,7 +53,7 @@ class Blocks:
         """The pairs (i, j) of those rows i with all rows j > i that share a block, and ``more`` codes i * rows + j, each once, in order."""
         rows = len(self._starts) - 1
         held = slice(int(self._starts[first]), int(self._starts[past]))
-        counts = self._counts[held]
+        counts = self._counts[held].astype(np.int64)
         ends = np.cumsum(counts)
         total = int(ends[-1]) if len(ends) else 0
         within = np.arange(total) - np.repeat(ends - counts, counts)

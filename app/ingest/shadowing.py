@@ -109,9 +109,10 @@ class _Region:
         progress("records", total, total)
 
     def screened(self, scorer: Scorer) -> tuple[Screen, Blocks, Places]:
-        """The screen, the blocks and the number of each row."""
-        blocks = Blocks(np.array(self._keys, dtype=np.int64), np.array(self._starts, dtype=np.int64))
-        return Screen(self._coder.columns(), scorer), blocks, np.array(self._numbers, dtype=np.int64)
+        """The screen, the blocks and the number of each row; what they were made of is given up as they are made."""
+        columns, self._coder = self._coder.columns(), Coder()
+        keys, self._keys = np.array(self._keys, dtype=np.int64), array("q")
+        return Screen(columns, scorer), Blocks(keys, np.array(self._starts, dtype=np.int64)), np.array(self._numbers, dtype=np.int64)
 
 
 def _codes(edges: ScoredEdges, numbers: Places) -> Places:
