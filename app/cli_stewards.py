@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from app.ingest import stewardship
+from app.ingest.daily import fill
 from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
 from app.ingest.learned import all_known
+from app.ingest.reviews import AUDIT
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
 from app.settings import load_settings
@@ -52,6 +54,14 @@ def list_items(config: Path | None) -> None:
     _console().print(table)
 
 
+@review.command("fill")
+@click.pass_obj
+def fill_items(config: Path | None) -> None:
+    """Ask today's questions now: the best possible links within the budget, and the blind audit."""
+    filled = fill(_services(config), SYSTEM)
+    click.echo(f"Asked today: {filled.possible:,} possible links and {filled.audits:,} audits.")
+
+
 @review.command("show")
 @click.argument("item")
 @click.pass_obj
@@ -62,7 +72,9 @@ def show_item(config: Path | None, item: str) -> None:
         found = stewardship.open_item(snapshot, item)
     click.echo(f"{found['kind']}: {found['reason']}\nopened {found['opened']} by {found['cause']}\nrecords {', '.join(found['records'])}")
     pair = found["evidence"].get("pair", found["records"])
-    if len(pair) == 2:
+    if found["kind"] == AUDIT:
+        click.echo("An audit: look at the records in their sources, and at nothing that the matcher says of them.")
+    elif len(pair) == 2:
         click.echo(f"Of {pair[0]} and {pair[1]}:")
         _print(explain_pair(services, SYSTEM, *pair))
 

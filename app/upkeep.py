@@ -18,10 +18,12 @@ import structlog
 
 from app.counting import Numbers, series
 from app.errors import WealdError
-from app.ingest.again import finish_pending, last_sweep, pending, sweep
+from app.ingest.again import Swept, finish_pending, last_sweep, pending, sweep
+from app.ingest.daily import Filled, fill, last_filled
 from app.ingest.lease import Held, Lease, held
 from app.principal import SYSTEM
 from app.services import Services
+from app.store.contract import Snapshot
 
 SLOW_LANE_SECONDS = 20.0
 PURGE_SECONDS = 600.0
@@ -32,7 +34,7 @@ PAGE_LINKS = timedelta(minutes=65)
 SWEEP_HOUR = 2
 """The hour (UTC) from which the night's sweep begins."""
 
-TASKS = ("slow-lane", "purge", "sweep")
+TASKS = ("slow-lane", "purge", "sweep", "questions")
 
 _log = structlog.get_logger("weald.upkeep")
 
@@ -75,7 +77,7 @@ class Upkeep:
 
     def turn(self) -> None:
         """One turn: each task that is due. One that fails takes nothing from the others."""
-        tasks = ((self._waits, self._slow_lane), (self._purge_is_due, self._purge), (self._is_night, self._sweep))
+        tasks = ((self._waits, self._slow_lane), (self._purge_is_due, self._purge), (self._is_night, self._sweep), (self._is_to_ask, self._ask))
         survived = [self._survives(name, *of_it) for name, of_it in zip(TASKS, tasks, strict=True)]
         self._failures = 0 if all(survived) else self._failures + 1
 
@@ -141,9 +143,21 @@ class Upkeep:
 
     def _is_night(self) -> bool:
         """Whether this night's sweep is still to be made."""
+        return self._is_due(last_sweep)
+
+    def _is_to_ask(self) -> bool:
+        """Whether the questions of the day are still to be asked."""
+        return self._is_due(last_filled)
+
+    def _is_due(self, last_made: Callable[[Snapshot], Swept | Filled | None]) -> bool:
+        """Whether what is made once a night was not made this night."""
         now = self._services.clock()
         if now.hour != SWEEP_HOUR:
             return False
         with self._services.store.snapshot(SYSTEM) as snapshot:
-            last = last_sweep(snapshot)
+            last = last_made(snapshot)
         return last is None or now - datetime.fromisoformat(last.at) > timedelta(hours=12)
+
+    def _ask(self, lease: Lease) -> None:
+        filled = fill(lease.services, SYSTEM, self._going_on(lease))
+        _log.info("questions", possible=filled.possible, audits=filled.audits)

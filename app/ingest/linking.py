@@ -18,7 +18,7 @@ from app.ingest.evidence import field_evidence, matched_demographics
 from app.ingest.identity import digest_key
 from app.ingest.learned import doubted_numbers, judge, learn
 from app.ingest.limits import Check, OutOfTime, limit, unlimited
-from app.ingest.questions import questions
+from app.ingest.questions import questions, still_open
 from app.ingest.records import Record
 from app.ingest.reviews import ask
 from app.ingest.work import Work
@@ -340,7 +340,8 @@ def _regroup(work: Work, touched: Iterable[str], check: Check) -> None:
     members = {key: _answering(work, near.ids[key]) for key in near.component.records}
     _assign(work, members, partition)
     _note_near(work, members, partition)
-    ask(work, near.ids.values(), questions(near.component, partition, near.ids, near.edges))
+    asked = questions(near.component, partition, near.ids, near.edges)
+    ask(work, near.ids.values(), asked, is_open=still_open(near.component, partition, near.ids))
 
 
 def _with_companions(work: Work, touched: Iterable[str]) -> list[Record]:

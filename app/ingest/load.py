@@ -16,6 +16,7 @@ import orjson
 
 from app.errors import BadRequest, SettingsError, TooLarge
 from app.ingest import adt, dicom, reading
+from app.ingest.again import finish_pending
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
 from app.ingest.files import FileLimits, Found, Item, Refused, walk
 from app.ingest.letters import keep
@@ -101,6 +102,7 @@ class Loader:
             progress()
         self._flush_instances()
         self._flush_messages()
+        finish_pending(self._services, self._principal)
         return self.report
 
     def _take(self, item: Item) -> None:

@@ -5,11 +5,11 @@ A function of the component alone, so that the order of arrival never changes wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from app.ingest.edges import Edge
-from app.ingest.reviews import Question
+from app.ingest.reviews import AUDIT, Question
 from matching.clustering import Component, Partition, connected
 from matching.records import Edge as PairEdge
 from matching.records import pair
@@ -69,6 +69,25 @@ def questions(component: Component, partition: Partition, ids: Mapping[str, str]
             found.setdefault((kind, reason), []).append(doubt)
     for (kind, reason), doubts in found.items():
         yield from _of_kind(kind, reason, doubts)
+
+
+def still_open(component: Component, partition: Partition, ids: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether an item of the day's questions still is one: a possible link of two persons, or of an audit two records of one."""
+    keys = {id: key for key, id in ids.items()}
+    together = {key: group[0] for group in partition.certain for key in group}
+    answered = {pair(together[a], together[b]) for a, b in component.not_same}
+
+    def is_open(item: Mapping[str, Any]) -> bool:
+        found = [keys[id] for id in item["records"] if id in keys]
+        if len(found) < len(item["records"]):
+            return False
+        groups = pair(together[found[0]], together[found[1]])
+        if item["kind"] == AUDIT:
+            return groups[0] == groups[1]
+        stands = any(edge.grade == "possible" and edge.kind == "match" and edge.pair == pair(*found) for edge in component.edges)
+        return stands and groups[0] != groups[1] and groups not in answered
+
+    return is_open
 
 
 def _ends(a: str, b: str) -> Ends:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ PARKED = frozenset({
 
 MATCHED = frozenset({"probable-match", "contested-match", "bridging-match", "refused-assertion"})
 """Kinds that ask about what the persons were derived from, and are moot once that no longer holds."""
+
+AUDIT = "audit"
+DAILY = frozenset({"possible-match", AUDIT})
+"""Kinds that the day's pass asks (``app.ingest.daily``), and that are moot once the persons have changed."""
 
 
 def _evidence(found: Scored | Edge | None) -> dict[str, Any]:
@@ -85,14 +89,21 @@ def _park(work: Work, question: Question, before: Mapping[str, Any] | None, deta
         _save_open(work, question, before, {"evidence": evidence, **kept}, new=before is None or before["state"] != "open")
 
 
-def ask(work: Work, records: Iterable[str], questions: Iterable[Question], kinds: Collection[str] = MATCHED) -> None:
-    """Ask what the matcher wonders about ``records`` now, and close what it once asked of these kinds about them and asks no more."""
+def ask(
+    work: Work, records: Iterable[str], questions: Iterable[Question], kinds: Collection[str] = MATCHED, *, is_open: Callable[[Mapping[str, Any]], bool] | None = None
+) -> None:
+    """Ask what the matcher wonders about ``records`` now, and close what it once asked of these kinds about them and asks no more.
+
+    ``is_open``: whether what an item of the day's questions asks is still a question; without it they stay as they are.
+    """
     standing = {key: orjson.loads(body) for key, body in work.tx.find(REVIEW, "record", sorted(records))}
     asked = set()
     for question in questions:
         asked.add(question.key)
         _open(work, question, standing.get(question.key), {})
     _close(work, [item for key, item in standing.items() if key not in asked], kinds)
+    if is_open is not None:
+        _close(work, [item for item in standing.values() if item["kind"] in DAILY and item["state"] == "open" and not is_open(item)], DAILY)
 
 
 def close_moot(work: Work, records: Iterable[str], kinds: Collection[str]) -> None:
@@ -109,22 +120,23 @@ def _close(work: Work, items: Iterable[Mapping[str, Any]], kinds: Collection[str
 
 def _open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any]) -> None:
     evidence, records = question.evidence, sorted(set(question.records))
-    if before is not None and before["records"] == records and (_is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
+    if before is not None and before["records"] == records and (is_answered(before) or (before["state"] in ("open", "settled") and before["evidence"] == evidence)):
         return
     _save_open(work, question, before, {"evidence": evidence, **details}, new=before is None or before["state"] != "open")
 
 
 def _save_open(work: Work, question: Question, before: Mapping[str, Any] | None, details: Mapping[str, Any], *, new: bool) -> None:
+    scored = {"model": question.found.evidence.get("model")} if isinstance(question.found, Edge) else {}
     item = {
         "key": question.key, "kind": question.kind, "records": sorted(set(question.records)), "reason": question.reason,
-        "opened": before["opened"] if before else work.tx.now, "cause": work.cause.reference, "state": "open", **details,
+        "opened": before["opened"] if before else work.tx.now, "cause": work.cause.reference, "state": "open", **scored, **details,
     }
     save_review(work, item)
     if new:
         work.event("review-opened", kind=item["kind"], records=item["records"])
 
 
-def _is_answered(item: Mapping[str, Any]) -> bool:
+def is_answered(item: Mapping[str, Any]) -> bool:
     """Whether it was settled for good: what nobody could tell, or what bad data hid, is asked again when there is new evidence."""
     return item["state"] == "settled" and item["outcome"] in ("same", "different")
 

@@ -24,7 +24,7 @@ from app.ingest.learned import lift as lift_number
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
 from app.ingest.resources import save_derived, versioned
-from app.ingest.reviews import is_crowd, save_review, task_id
+from app.ingest.reviews import AUDIT, is_crowd, save_review, task_id
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -229,8 +229,10 @@ def settle(ruling: Ruling, key: str, outcome: str, superseded: str | None = None
 
 
 def _state_answer(ruling: Ruling, item: dict[str, Any], outcome: str, superseded: str | None) -> None:
-    """What ``same`` or ``different`` states of the records of an item."""
+    """What ``same`` or ``different`` states of the records of an item: ``same`` of an audit states nothing, they are one person already."""
     records = item["records"]
+    if item["kind"] == AUDIT and outcome == "same":
+        return
     if is_crowd(item):
         _answer_crowd(ruling, item, outcome)
     elif len(records) != 2:

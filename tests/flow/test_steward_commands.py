@@ -101,3 +101,15 @@ def test_a_sweep_that_finds_what_arrival_missed_ends_with_the_alarm(weald, run, 
         weald.accept(adt("A28", pid(cx("P1", "RPC"), number=NUMBERS["alice"], who=ALICE), trust="RPC", **OLD))
     run("sweep", code=4)
     assert together(weald, mrn("A1"), mrn("P1", "RPC"))
+
+
+def test_fill_asks_the_questions_of_the_day_and_an_audit_is_shown_blind(run, region, monkeypatch):
+    monkeypatch.setattr("app.ingest.auditing.ONE_IN", 1)
+    region.accept(adt("A28", pid(cx("X9", "RXC"), who=BEA), trust="RXC", **OLD))
+    assert "audits" in run("review", "fill")
+    listed = run("review", "list")
+    keys = re.findall(r"([0-9a-f]{12}) . audit", listed)
+    assert keys
+    shown = run("review", "show", keys[0])
+    assert "An audit" in shown
+    assert not re.search(r"weight|certain|one person now", shown)

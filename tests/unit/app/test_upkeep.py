@@ -12,6 +12,7 @@ from app import upkeep
 from app.errors import StoreUnavailable
 from app.ingest import lease as leases
 from app.ingest.again import Swept
+from app.ingest.daily import last_filled
 from app.ingest.lease import Held, held
 from app.principal import SYSTEM
 from app.services import services_from_settings
@@ -59,6 +60,7 @@ def turns(monkeypatch):
     monkeypatch.setattr(upkeep, "finish_pending", finish)
     monkeypatch.setattr(upkeep, "sweep", sweep)
     monkeypatch.setattr(upkeep, "last_sweep", lambda _: seen.last)
+    monkeypatch.setattr(upkeep, "last_filled", lambda _: seen.last)
     return seen
 
 
@@ -70,6 +72,18 @@ def commits(services):
 def test_a_turn_by_day_serves_the_slow_lane_alone(turns, beside):
     beside(DAY).turn()
     assert turns.done == ["slow-lane"]
+
+
+def test_the_questions_of_the_day_are_asked_once_a_night(services, beside):
+    with services.store.snapshot(SYSTEM) as snapshot:
+        assert last_filled(snapshot) is None
+    nights = [NIGHT, NIGHT, NIGHT.replace(day=3)]
+    filled = []
+    for now in nights:
+        one = beside(now)
+        one.turn()
+        filled.append(one.done["questions"])
+    assert filled == [1, 0, 1]
 
 
 def test_a_turn_with_nothing_to_do_is_no_commit(services, beside):
