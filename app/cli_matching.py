@@ -10,6 +10,7 @@ import click
 from app.comparing import Measured, evaluate_files
 from app.errors import BusinessRule, InvalidValue
 from app.ingest.judging import StoreQuality, evaluate_store
+from app.ingest.labels import calibrate_on_store
 from app.ingest.training import SEARCHED, train_on_store
 from app.models import read_file, read_model, write_model
 from app.principal import SYSTEM
@@ -20,7 +21,7 @@ from app.terminal import progress, show_table
 from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
 from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair
 from matching.linkage import link as link_rows
-from matching.model import GRADES, Model, UnusableModel
+from matching.model import GRADES, Model, UnusableModel, frequency_bytes
 from matching.splink import import_splink
 from matching.tables import Columns, Row
 
@@ -175,11 +176,17 @@ def _show_calibration(found: Evaluation) -> None:
 @click.command()
 @click.option("--out", type=NEW_FILE, required=True, help="The model file; the setting matching.model names it.")
 @click.option("--import", "splink", type=FILE, help="Take a Splink settings file over instead of learning from the store.")
+@click.option("--calibrate", "calibrating", is_flag=True, help="Keep the weights in force, and learn from stewards' answers how probable each weight is.")
 @click.option("--records", type=click.IntRange(1), default=SEARCHED, show_default=True, help="Records drawn at random, with all their candidates.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.pass_obj
-def train(config: Path | None, out: Path, splink: Path | None, records: int, seed: int) -> None:
+def train(config: Path | None, out: Path, splink: Path | None, calibrating: bool, records: int, seed: int) -> None:
     """Learn a model from the store's records, without labels."""
+    if splink is not None and calibrating:
+        raise click.UsageError("--import and --calibrate are two ways to make a model; give one.")
+    if calibrating:
+        _calibrate(_services(config), out)
+        return
     if splink is not None:
         _import(read_file(splink), matching_model(load_settings(config)), out)
         return
@@ -192,6 +199,16 @@ def train(config: Path | None, out: Path, splink: Path | None, records: int, see
     for said, names in (("Key families without enough matches", trained.dropped), ("Fields that keep the shipped weights", trained.defaulted)):
         if names:
             click.echo(f"{said}: {', '.join(names)}.")
+
+
+def _calibrate(services: Services, out: Path) -> None:
+    """Write the model in force with what stewards' answers say of its weights."""
+    found, model = calibrate_on_store(services), services.scorer.model
+    write_model(out, found.document, frequency_bytes(model.totals, model.frequencies) if model.totals else None)
+    click.echo(f"Written to {out}, from {found.labels:,} answers of stewards: {found.same:,} same, {found.labels - found.same:,} different.")
+    click.echo(f"Audits: {found.audits:,} links, {found.wrong:,} wrong; the share of wrong links is at most {found.wrong_limit:.2%} (95 %).")
+    certain = "at no weight" if found.certain_from is None else f"from a weight of {found.certain_from:+.2f}"
+    click.echo(f"Links are certain {certain}; it was {services.scorer.weight_bounds[0]:+.2f} by the formula. `weald relink --model {out}` tells what would change.")
 
 
 def _import(settings: bytes, ours: Model, out: Path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import comb
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, comb, exp2
 from typing import NamedTuple
 
-from matching.model import Costs
+from matching.model import Costs, Model, canonical_bytes
 
 LEAST_LABELS = 400
 LEAST_OF_EACH = 50
 WRONG_LINKS = 0.001
 CONFIDENCE = 0.95
 EDGE = 1e-6
+LEAST_WEIGHT = -30
 LEAST_P, GREATEST_P = 1e-6, 1 - 1e-6
 
 Knots = tuple[tuple[float, float], ...]
@@ -79,4 +81,18 @@ def calibrate(labels: Sequence[Label], costs: Costs, certain_weight: float) -> K
     below = [(weight, min(p, most)) for weight, p in knots if weight < floor]
     above = [(weight, p) for weight, p in knots if weight >= floor]
     edge = [(floor - EDGE, min(above[0][1], most))] if below and above and below[-1][0] < floor - EDGE else []
-    return (*below, *edge, *above)
+    return (*_tail(knots[0]), *below, *edge, *above)
+
+
+def _tail(first: tuple[float, float]) -> Knots:
+    """Knots below the least weight that was judged: the formula, and no more than what is known there, so that nothing is possible for want of labels."""
+    least, p = first
+    return tuple((float(weight), min(1.0 / (1.0 + exp2(-weight)), p)) for weight in range(LEAST_WEIGHT, ceil(least)))
+
+
+def calibrated_document(model: Model, knots: Knots, facts: Mapping[str, int]) -> bytes:
+    """The canonical bytes of the model's document with this calibration; ``facts`` say what it was made from."""
+    raw = json.loads(model.document)
+    raw["calibration"] = [list(knot) for knot in knots]
+    raw["training"] = {**raw["training"], "calibration": dict(facts)}
+    return canonical_bytes(raw)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.calibration import Label, calibrate, isotonic, upper_limit
-from matching.model import Costs
+from matching.calibration import Label, calibrate, calibrated_document, isotonic, upper_limit
+from matching.model import Costs, default_model, load
+from matching.scoring import Scorer
 
 BOUND = 9.96
 
@@ -72,3 +73,25 @@ def test_the_upper_limit_is_the_exact_one():
     assert upper_limit(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100), rel=1e-6)
     assert upper_limit(1, 100) > upper_limit(0, 100)
     assert upper_limit(5, 5) == 1.0
+
+
+def test_below_all_that_was_judged_nothing_is_possible_that_the_formula_does_not_call_so():
+    """All labels lie between 6 and 12 bits: the half of them that is wrong says nothing of pairs at -20."""
+    found = [Label(6 + number / 100, same=number % 2 == 0) for number in range(600)]
+    knots = calibrate(found, Costs(), BOUND)
+    document = calibrated_document(default_model(), knots, {"labels": 600})
+    scorer = Scorer(load(document))
+    assert scorer.probability(-20.0) < 1e-5
+    assert scorer.grade(-4.0) == "certainly-not"
+    assert scorer.probability(3.0) <= scorer.probability(7.0) < 0.6
+    assert all(before[0] < after[0] and before[1] <= after[1] for before, after in pairwise(knots))
+
+
+def test_a_calibrated_model_is_another_that_scores_alike():
+    knots = calibrate(labels(2_000), Costs(), BOUND)
+    ours = default_model()
+    made = load(calibrated_document(ours, knots, {"labels": 2_000}))
+    assert made.id != ours.id
+    assert made.fields == ours.fields
+    assert made.calibration == knots
+    assert made.training["calibration"] == {"labels": 2_000}
