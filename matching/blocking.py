@@ -150,13 +150,19 @@ def blocking_texts(d: Demographics, files: bool) -> Iterator[tuple[str, str]]:
 
 
 def blocking_keys(d: Demographics, *, files: bool = False) -> tuple[int, ...]:
-    """The record's blocking keys, signed 64-bit, at most 48; ``files`` adds the families that only plain tables use."""
-    keys: dict[int, None] = {}
-    for family, text in blocking_texts(d, files):
-        keys[_key(family, text)] = None
-        if len(keys) == KEYS_KEPT:
-            break
-    return tuple(keys)
+    """The record's blocking keys, signed 64-bit, at most 48; ``files`` adds the families that only plain tables use.
+
+    Of more than 48 each family keeps the keys of its newest values, so that no family, such as that of identifiers, crowds out the others.
+    """
+    keys = {_key(family, text): None for family, text in blocking_texts(d, files)}
+    if len(keys) <= KEYS_KEPT:
+        return tuple(keys)
+    turns, seen = {}, dict.fromkeys(FAMILIES, 0)
+    for key in keys:
+        turns[key] = seen[family_of(key)]
+        seen[family_of(key)] += 1
+    kept = set(sorted(keys, key=turns.__getitem__)[:KEYS_KEPT])
+    return tuple(key for key in keys if key in kept)
 
 
 def is_thin(d: Demographics) -> bool:

@@ -13,7 +13,13 @@ TWO_NUMBERS = "two-evidential-numbers"
 PSEUDO_PERSON = "pseudo-person"
 NOT_SAME = "not-same"
 
+GENERATION = 12
+"""Years between two birth dates from which one of the two may be a parent of the other."""
+
 _PERSONAL = ("given", "middle", "family", "guardian", "phone", "email")
+_NAMESAKES = frozenset({"given", "family", "birth_date", "sex", "city"})
+"""Fields in which two namesakes of one age agree by chance, the oftener the more common their names are together, and in their town."""
+
 _NUMBERS = ("nhs_number", "nhs_weak", "same_authority")
 
 
@@ -78,13 +84,37 @@ def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None
 
 
 def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float]) -> bool:
-    """Whether the two may be twins: one birth date and family name, given names that differ.
+    """Whether the two may be twins: one birth date and family name, given names that differ or are not known.
 
-    Of names that are alike, such as Anna and Hannah, only where no number and no middle name in full speaks for one person.
+    Of names that are alike, such as Anna and Hannah, only where no middle name in full speaks for one person; of those that are nearly
+    equal, such as Daniel and Danielle, only where sex does not either.
     """
-    if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3):
+    if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3) or _is_proven(levels, weights):
         return False
-    return levels[GIVEN] == 6 or (3 <= levels[GIVEN] <= 5 and levels[MIDDLE] != 1 and not _is_numbered(weights))
+    alike = 3 <= levels[GIVEN] <= 5 or (levels[GIVEN] == 2 and levels[SEX] != 1)
+    return levels[GIVEN] in (0, 6) or (alike and levels[MIDDLE] != 1)
+
+
+def _is_proven(levels: tuple[int, ...], weights: Mapping[str, float]) -> bool:
+    """Whether a number that one person alone has by right speaks for given names that are alike or unknown: verified, or a trust's own."""
+    if levels[GIVEN] == 6:
+        return False
+    own = any(weight > 0 and (field == "same_authority" or field.startswith("id:")) for field, weight in weights.items())
+    return levels[NHS_NUMBER] == 1 or own
+
+
+def _differs_in_suffix(a: Demographics, b: Demographics) -> bool:
+    """Whether the two may be a senior and a junior: other suffixes, or one has none and their years of birth are not known to be one."""
+    first, second = ({name.suffix for name in d.names if name.suffix} for d in (a, b))
+    if first and second:
+        return first.isdisjoint(second)
+    return bool(first or second) and (not a.birth_date or a.birth_date[:4] != b.birth_date[:4])
+
+
+def _are_generations(a: Demographics, b: Demographics) -> bool:
+    """Whether the years of birth are so far apart that one may be the other's child, however few digits differ."""
+    first, second = a.birth_date[:4], b.birth_date[:4]
+    return first.isdecimal() and second.isdecimal() and abs(int(first) - int(second)) >= GENERATION
 
 
 def _is_numbered(weights: Mapping[str, float]) -> bool:
@@ -105,15 +135,28 @@ def _evidence_caps(weights: Mapping[str, float]) -> list[Cap]:
     return found
 
 
-def caps(a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], weak_number_alone: bool) -> tuple[Cap, ...]:
-    """The caps on the pair's grade; ``weights`` by field, ``weak_number_alone`` where without that number it is no match."""
+def caps(
+    a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], *, weak_number_alone: bool, own_frequencies: bool
+) -> tuple[Cap, ...]:
+    """The caps on the pair's grade; ``weights`` by field, ``weak_number_alone`` where without that number it is no match.
+
+    ``own_frequencies`` where how common names are was counted in the very records that these are of.
+    """
     levels, either = vector.levels, a.flags | b.flags
     agreed = levels[NHS_NUMBER] == 1
     found = _evidence_caps(weights)
+    if not own_frequencies and _NAMESAKES.issuperset(field for field, weight in weights.items() if weight > 0):
+        found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
     if _is_twin_pattern(levels, weights) and not (agreed and not either & NEWBORN):
         found.append(Cap("twin-pattern", "probable"))
+    if _differs_in_suffix(a, b):
+        found.append(Cap("other-suffix", "probable"))
+    if _are_generations(a, b) and not (agreed and 1 <= levels[BIRTH_DATE] <= 2):
+        found.append(Cap("two-generations", "probable"))
+    if agreed and levels[BIRTH_DATE] == 6:
+        found.append(Cap("number-of-another-birth-date", "probable"))
     newborn = _newborn_cap(a, b, vector)
     if newborn:
         found.append(newborn)

@@ -41,7 +41,7 @@ class RecordFacts:
 
     ``nhs_number`` is the one live number; ``nhs_status`` its two-digit verification status or None;
     ``birth_date`` ISO with its precision; ``birth_date_quality`` "", "default" (UD) or "estimated" (ED);
-    ``alias`` for PID-32 AL; ``address_default`` for UA; ``pseudo`` for PID-31 Y or anonymised headers;
+    ``multiple`` for one of several born together (PID-24), whatever its order; ``alias`` for PID-32 AL; ``address_default`` for UA; ``pseudo`` for PID-31 Y or anonymised headers;
     ``header_only`` for a record known only from DICOM headers; ``usable_identifier`` False where it has none;
     ``first_seen`` the day of the first event (for the newborn rule), ISO date.
     """
@@ -59,6 +59,7 @@ class RecordFacts:
     nhs_labelled: bool = True
     guardian: str = ""
     birth_order: str = ""
+    multiple: bool = False
     categories: tuple[tuple[str, str], ...] = ()
     alias: bool = False
     address_default: bool = False

@@ -44,8 +44,9 @@ class UnusableTable(ValueError):
     """A table that cannot be linked; the sentence says why and holds no value of it."""
 
 
-def _demographics(rows: Sequence[Row]) -> list[tuple[str, Demographics]]:
-    keyed = [(row.id, normalise(row.facts, admit_test_numbers=True)) for row in rows]
+def _demographics(rows: Sequence[Row], model: Model | None) -> list[tuple[str, Demographics]]:
+    overused = model.overused_birth_dates if model else frozenset[str]()
+    keyed = [(row.id, normalise(row.facts, admit_test_numbers=True, overused_birth_dates=overused)) for row in rows]
     if len({key for key, _ in keyed}) != len(keyed) or any(not key for key, _ in keyed):
         raise UnusableTable("each row needs an id of its own")
     return sorted(keyed, key=lambda item: (pack(item[1]), item[0]))
@@ -123,7 +124,7 @@ def link(
     ``pairs`` scores exactly those pairs of ids, whatever their grade. Ids of left and right that are equal are told
     apart in clusters by the prefixes ``left:`` and ``right:``.
     """
-    rows_left, rows_right = _demographics(left), _demographics(right or ())
+    rows_left, rows_right = _demographics(left, model), _demographics(right or (), model)
     rows = rows_left + rows_right
     sampled = sample([d for _, d in rows], left=len(rows_left) if right is not None else 0, progress=progress)
     trained = None if model else train_on_table(sampled, seed=seed, progress=progress)

@@ -24,7 +24,7 @@ _IDENTIFIERS = {"nhs_number": 0.98, "nhs_weak": 0.98, "same_authority": 0.98, "i
 ALPHA: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "housemate": _HOUSEHOLD,
     "twin": {**_HOUSEHOLD, "family": 0.95, "birth_date": 0.98},
-    "namesake": {**_HOUSEHOLD, "family": 0.97, "given": 0.95, "sex": 0.98},
+    "namesake": {**_HOUSEHOLD, "family": 0.97, "given": 0.95, "middle": 0.90, "sex": 0.98},
     "borrowed": {**_HOUSEHOLD, **_IDENTIFIERS},
 })  # fmt: skip
 """How far a field behaves as in a match when the pair agrees for another reason; absent = 0."""
@@ -82,7 +82,8 @@ class Costs(NamedTuple):
 class Model:
     """One loaded model. ``lambdas``: expected share of pairs that are a match and, by name, each rival.
 
-    ``fields``: levels by field, level 1 first. ``frequencies``: counts by field and value, and ``totals`` by field;
+    ``fields``: levels by field, level 1 first. ``frequencies``: counts by field and value, and ``totals`` by field,
+    ``own_frequencies`` where they were counted in the very records that the model is for;
     ``calibration``: (weight, probability) knots, or () for the formula.
     """
 
@@ -95,6 +96,7 @@ class Model:
     frequencies: Mapping[str, Mapping[str, int]]
     totals: Mapping[str, int]
     kappa: float
+    own_frequencies: bool
     costs: Costs
     calibration: tuple[tuple[float, float], ...]
     overused_birth_dates: frozenset[str]
@@ -118,6 +120,7 @@ def model_document(
     rivals: Mapping[str, float],
     fields: Mapping[str, tuple[Level, ...]],
     frequencies: bytes | None = None,
+    own_frequencies: bool = False,
     costs: Costs = Costs(),  # noqa: B008 - immutable
     calibration: tuple[tuple[float, float], ...] = (),
     overused_birth_dates: frozenset[str] = frozenset(),
@@ -134,7 +137,7 @@ def model_document(
         "fields": {
             name: [{"m": level.m, "u": level.u, "w": round(level.weight, 6)} for level in levels] for name, levels in fields.items()
         },
-        "frequencies": {"sha256": sha256(frequencies).hexdigest() if frequencies else None, "kappa": KAPPA, "least": LEAST_COUNT},
+        "frequencies": {"sha256": sha256(frequencies).hexdigest() if frequencies else None, "kappa": KAPPA, "least": LEAST_COUNT, "own": own_frequencies},
         "costs": costs._asdict(),
         "calibration": [list(knot) for knot in calibration],
         "overused_birth_dates": sorted(overused_birth_dates),
@@ -191,6 +194,7 @@ def load(document: bytes, frequencies: bytes | None = None) -> Model:
             frequencies=table["counts"],
             totals=table["totals"],
             kappa=float(raw["frequencies"]["kappa"]),
+            own_frequencies=bool(raw["frequencies"].get("own", False)),
             costs=Costs(**raw["costs"]),
             calibration=tuple((float(w), float(p)) for w, p in raw["calibration"]),
             overused_birth_dates=frozenset(raw["overused_birth_dates"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from matching.demographics import (
     RecordFacts,
 )
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 
 NAMES_KEPT = 4
 ADDRESSES_KEPT = 6
@@ -144,16 +145,36 @@ def _split_suffix(tokens: list[str]) -> tuple[list[str], str]:
     return tokens, ""
 
 
+_CHILD_OF = re.compile(r"\s*(?:[bgds]\s*/\s*o|[fm]\s*/\s*inf\w*)\b\W*")
+"""B/O, G/O, D/O, S/O: baby, girl, daughter, son of; F/INF, M/INF: female, male infant."""
+
+_NEWBORN = re.compile(f"(?:{'|'.join(sorted(words.NEWBORN_WORDS))})+")
+
+
+@lru_cache(maxsize=4096)
+def _newborn_order(token: str) -> str | None:
+    """The birth order that a word such as Twin2 or Babyb carries, "" where it says only that there is a newborn, None where it says neither."""
+    found = _NEWBORN.match(token)
+    if found is None:
+        return None
+    rest, base = token[found.end() :], found[0]
+    if not rest:
+        return ""
+    lettered = base.endswith(tuple(words.NUMBERED_NEWBORNS))
+    return words.ORDINALS.get(rest) if rest.isdigit() or lettered else None
+
+
 def _given_tokens(text: str) -> list[str]:
     tokens = _without_titles(_words(text))
-    if tokens and (tokens[0] in words.NEWBORN_WORDS or _is_placeholder(" ".join(tokens))):
+    joined = " ".join(tokens)
+    if tokens and (_newborn_order(tokens[0]) is not None or joined in words.NEWBORN_INITIALS or _CHILD_OF.match(fold(text)) or _is_placeholder(joined)):
         return []
     return tokens
 
 
 def _family_tokens(text: str) -> list[str]:
-    tokens = _without_titles(_words(text))
-    while len(tokens) > 1 and (tokens[0] in words.NEWBORN_WORDS or tokens[0] == "of" or (tokens[0] in words.ORDINALS and len(tokens[0]) < 2)):
+    tokens = _without_titles(_words(_CHILD_OF.sub("", fold(text), count=1) if _CHILD_OF.match(fold(text)) else text))
+    while len(tokens) > 1 and (_newborn_order(tokens[0]) is not None or tokens[0] == "of" or (tokens[0] in words.ORDINALS and len(tokens[0]) < 2)):
         tokens = tokens[1:]
     return [] if _is_placeholder(" ".join(tokens)) else tokens
 
@@ -176,12 +197,17 @@ def normal_name(raw: RawName) -> Name:
 
 
 def twin_order(raw: RawName) -> str | None:
-    """The birth order that a name such as Twin 2 carries, "" where it says only Twin, None where it says neither."""
+    """The birth order that a name such as Twin 2, Babyb or Baby Girl 1 carries, "" where it says only Twin, None where it says neither."""
     tokens = _words(raw.given) or _words(raw.family)
+    multiple = None
     for place, token in enumerate(tokens):
-        if token in ("twin", "triplet"):
-            return words.ORDINALS.get(tokens[place + 1], "") if place + 1 < len(tokens) else ""
-    return None
+        order = _newborn_order(token)
+        following = words.ORDINALS.get(tokens[place + 1]) if place + 1 < len(tokens) else None
+        if order is not None and (order or following):
+            return order or following
+        if token.endswith(("twin", "triplet")):
+            multiple = ""
+    return multiple
 
 
 def normal_birth_date(text: str, quality: str = "", overused: Collection[str] = (), first_seen: str = "") -> str:
@@ -336,6 +362,6 @@ def normalise(
         guardian_sound=sound(guardian_name),
         birth_order=birth_order,
         categories=tuple(sorted({(name, value) for name, raw in facts.categories if (value := fold(raw))})),
-        flags=_flags(facts, bool(birth_order or orders)),
+        flags=_flags(facts, bool(birth_order or orders or facts.multiple)),
         unkeyed=tuple(shared),
     )

@@ -127,6 +127,7 @@ class Scorer:
         return known
 
     def _term_ratio(self, field: str, value: str) -> float:
+        """M/u of agreeing in this very value. That it is not in a table of other people's records does not say that it is rare here."""
         model = self.model
         first, second = model.fields[field][0], model.fields[field][1]
         count, total = model.frequencies.get(field, {}).get(value, 0), model.totals[field]
@@ -134,6 +135,7 @@ class Scorer:
             frequency = max(first.u, count / total)
         else:
             frequency = (max(count, LEAST_COUNT) + model.kappa * first.u) / (total + model.kappa)
+            frequency = frequency if count or model.own_frequencies else max(frequency, first.u)
         return max(first.m / frequency, second.m / second.u)
 
     def _base(self, vector: Vector) -> _Base:
@@ -318,7 +320,8 @@ class Scorer:
         alone = weak and self.grade(self._weight(vector.without("nhs_weak"), a, b)) == GRADES[-1]
         if not self._counts(SAME_AUTHORITY):
             vector = vector.without("same_authority")
-        return rules.caps(a, b, vector, {c.field: c.weight for c in contributions}, alone)
+        weights = {c.field: c.weight for c in contributions}
+        return rules.caps(a, b, vector, weights, weak_number_alone=alone, own_frequencies=self.model.own_frequencies)
 
     @staticmethod
     def _capped(grade: str, caps: tuple[Cap, ...], vetoed: bool) -> str:

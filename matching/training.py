@@ -367,7 +367,7 @@ def train(
 
     def document(match: float, sizes: Mapping[str, float], more: Mapping[str, object]) -> bytes:
         return model_document(
-            population=population, lambda_match=match, rivals=sizes, fields=levels, frequencies=frequencies, costs=costs,
+            population=population, lambda_match=match, rivals=sizes, fields=levels, frequencies=frequencies, own_frequencies=True, costs=costs,
             overused_birth_dates=overused_birth_dates, training={**known, **more},
         )  # fmt: skip
 

@@ -16,12 +16,18 @@ NAME_PLACEHOLDERS = frozenset({
     "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc",
 })
 
-NEWBORN_WORDS = frozenset({"baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet"})
-"""First tokens that stand for a child without a name: Baby of Alice, Baby Girl, Twin 1."""
+NEWBORN_WORDS = frozenset({"baby", "babe", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet", "unborn"})
+"""Words that stand for a child without a name, also several in one: Baby of Alice, Baby Girl, Babygirl, Twin 1, Babya."""
+
+NEWBORN_INITIALS = frozenset({"bg", "bb", "mat"})
+"""What stands for a newborn's name where it is all of it: baby girl, baby boy, the mother's ward."""
 
 ORDINALS = {
     "1": "1", "one": "1", "i": "1", "a": "1", "2": "2", "two": "2", "ii": "2", "b": "2", "3": "3", "three": "3", "iii": "3", "c": "3",
 }
+
+NUMBERED_NEWBORNS = frozenset({"baby", "infant", "twin", "triplet"})
+"""Words that an ordinal in letters may end, as in Babya; not Male, for Malea is a name."""
 
 LEADING_PLACEHOLDERS = frozenset({"unknown", "test", "trauma", "duplicate", "unidentified", "unnamed"})
 """First tokens that make the whole name a placeholder: Trauma Alpha, Test Patient, Unknown Male."""

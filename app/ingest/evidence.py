@@ -84,6 +84,7 @@ def record_facts(states: Sequence[PatientState]) -> RecordFacts:
         nhs_labelled=number[1].fact.labelled if number else True,
         guardian=maiden[0].get("family", "") if maiden else "",
         birth_order=str(multiple.get("integer", "")),
+        multiple=bool(multiple.get("integer") or multiple.get("boolean")),
         alias=any(state.value("alias") is True for state in states),
         address_default=_first_value(states, "addressDefault") is True,
         pseudo=states[0].pseudo,
@@ -119,6 +120,7 @@ def facts_from_patient(patient: Mapping[str, Any]) -> RecordFacts:
         nhs_status=nhs_status_of(numbers[0]) if numbers else None,
         guardian=extensions.get(MOTHERS_MAIDEN_NAME, {}).get("valueString", ""),
         birth_order=str(patient.get("multipleBirthInteger", "")),
+        multiple=patient.get("multipleBirthBoolean") is True,
         usable_identifier=bool(identifiers),
     )
 

@@ -143,3 +143,40 @@ def test_who_married_and_moved_is_still_known_by_her_number(weald):
     tell(weald, "X1@RXC", who("MARSH", "BEA", "19850630"), N)
     tell(weald, "P1@RPC", who("FIELD", "BEA", "19850630", f11="7 MILL LANE^^LEWES^EAST SUSSEX^BN7 2DD^826^H", f13="01273 960777^PRN^PH"), N)
     assert persons(weald, "X1@RXC", "P1@RPC") == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (who("BEGUM", "FATIMA", "19850512", f11="", f13=""), who("BEGUM", "FATIMA", "19850512")),
+        (who("HOLLIS", "JOHN^PAUL", "19600512", "M"), who("HOLLIS", "JOHN^PAUL", "19900512", "M")),
+        (who("HOLLIS", "JOHN^PAUL^SR", "19600512", "M"), who("HOLLIS", "JOHN^PAUL^JR", "", "M")),
+        (who("HOLLIS", "TWIN1", "20241220", f24="Y"), who("HOLLIS", "TWIN1", "20241220")),
+    ],
+    ids=["common-minority-name", "father-and-son", "senior-and-junior", "twin1"],
+)
+def test_who_may_be_somebody_else_is_asked_about_not_linked(weald, one, other):
+    tell(weald, "A1@RTK", one, at=BIRTH)
+    tell(weald, "X1@RXC", other, at=BIRTH)
+    assert persons(weald, "A1@RTK", "X1@RXC") == 2
+    assert asked(weald) == ["probable-match"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "status"),
+    [(("LUKE", "19800512"), ("LUCA", "19800512"), "02"), (("JOHN^PAUL", "19600512"), ("JOHN^PAUL", "19660730"), "01"), (("", "20240512"), ("", "20240512"), "02")],
+    ids=["twins-alike", "another-birth-date", "nameless-children"],
+)
+def test_a_number_alone_does_not_make_two_people_one(weald, one, other, status):
+    for key, said in (("A1@RTK", one), ("X1@RXC", other)):
+        tell(weald, key, who("HOLLIS", *said, "M"), N, status=status)
+    assert persons(weald, "A1@RTK", "X1@RXC") == 2
+    assert asked(weald) == ["probable-match"]
+
+
+@pytest.mark.parametrize(("name", "indicator"), [("BABY", "Y"), ("BABYGIRL", "")])
+def test_babies_without_a_name_are_not_linked_by_being_called_baby(weald, name, indicator):
+    for key, more in (("A1@RTK", {"f24": indicator}), ("X1@RXC", {})):
+        tell(weald, key, who("HOLLIS", name, "20241220", **more), at=BIRTH)
+    assert persons(weald, "A1@RTK", "X1@RXC") == 2
+    assert asked(weald) == []

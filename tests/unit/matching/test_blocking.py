@@ -188,3 +188,10 @@ def test_the_slow_lane_intersects_blocks_over_the_cap_pairwise():
     assert set(slow_lane(blocks)) == set(range(200, 300))
     assert slow_lane(blocks, cap=50) == [250]
     assert slow_lane({1: range(9)}) == []
+
+
+def test_many_identifiers_do_not_crowd_out_the_other_families():
+    few, many = (record("Alice", "Archer", "1980-03-14", identifiers=tuple(RawIdentifier("s", f"{n}") for n in range(count))) for count in (0, 60))
+    kept = blocking_keys(many)
+    assert len(kept) == 48
+    assert set(blocking_keys(few)) <= set(kept)

@@ -1,0 +1,98 @@
+"""Who may be somebody else is never certain: namesakes, father and son, senior and junior, newborns (docs/adr/0019)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log2
+
+import pytest
+
+from matching.demographics import RawAddress, RawName
+from matching.model import default_model
+from matching.scoring import Scorer
+from tests.unit.matching.cast import ALICE_NUMBER, record
+from tests.unit.matching.test_scoring import grade, rules, small_model
+
+
+def test_a_name_that_a_table_of_other_peoples_records_lacks_is_not_rare():
+    table = {"counts": {"family": {"smith": 3_000, "archer": 5}}, "totals": {"family": 100_000}}
+    own, other = (Scorer(small_model(**table, own_frequencies=own)) for own in (True, False))
+    for name in ("smith", "archer"):
+        assert other.agreement("family", name) == own.agreement("family", name)
+    assert (other.agreement("family", "quillfeather"), own.agreement("family", "quillfeather") > 9) == (log2(80), True)
+
+
+@pytest.mark.parametrize(
+    ("given", "family"), [("Mohammed", "Khan"), ("Fatima", "Begum"), ("Harpreet", "Kaur"), ("Maria", "Silva"), ("Thi", "Nguyen"), ("Zebedee", "Quillfeather")]
+)
+def test_names_birth_date_and_sex_alone_are_not_certain_under_the_shipped_model(given, family):
+    a, b = (record(given, family, "1985-05-12", sex="female", addresses=homes) for homes in ((RawAddress(city="Crawley"),), (RawAddress((), "Crawley"),)))
+    assert grade(a, b) == "probable"
+    assert "names-birth-date-sex-alone" in rules(a, b)
+    own = Scorer(replace(default_model(), own_frequencies=True)).score(a, b)
+    assert "names-birth-date-sex-alone" not in {cap.rule for cap in own.caps}
+
+
+@pytest.mark.parametrize("more", [{"middle": "Noor"}, {"phones": ("01483 571122",)}, {"addresses": (RawAddress(postcode="RH10 1AA"),)}])
+def test_a_namesake_with_one_more_thing_in_common_may_be_certain(more):
+    assert grade(*(record("Fatima", "Begum", "1985-05-12", sex="female", **({"addresses": ()} | more)) for _ in "ab")) == "certain"
+
+
+def home(given="John", born="1960-05-12", **known: object):
+    return record(given, "Archer", born, sex="male", phones=("01483 571122",), emails=("a@example.org",), **known)
+
+
+@pytest.mark.parametrize("middle", ["", "Paul"])
+@pytest.mark.parametrize("born", ["1990-05-12", "1980-05-12", "1990-05-22", "1988-07-30"])
+@pytest.mark.parametrize("number", ["", "01", "02"])
+def test_a_father_and_a_son_of_one_name_in_one_home_are_never_certain(middle, born, number):
+    said = {"middle": middle} | ({"nhs_number": ALICE_NUMBER, "nhs_status": number} if number else {})
+    one_slip = number == "01" and born.endswith("05-12")
+    assert (grade(home(**said), home(born=born, **said)) == "certain") is one_slip, "whose verified number it is has been traced by birth date"
+
+
+@pytest.mark.parametrize(("years", "capped"), [(11, False), (12, True)])
+def test_twelve_years_are_a_generation(years, capped):
+    assert ("two-generations" in rules(home(born="1960-05-12"), home(born=f"{1960 + years}-05-12"))) is capped
+    assert "two-generations" not in rules(home(born=""), home(born=f"{1960 + years}-05-12"))
+
+
+def test_a_verified_number_of_another_birth_date_is_asked_about():
+    numbered = {"nhs_number": ALICE_NUMBER, "nhs_status": "01", "middle": "Paul"}
+    assert "number-of-another-birth-date" in rules(home(**numbered), home(born="1966-07-30", **numbered))
+    assert grade(home(**numbered), home(born="1966-07-30", **numbered)) != "certain"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "born", "capped"),
+    [("JR", "SR", "1960-05-12", True), ("II", "", "1960-05-12", False), ("JR", "JR", "1961-05-12", False), ("JR", "", "1961-05-12", True), ("JR", "", "", True)],
+)
+def test_a_senior_and_a_junior_are_never_certain(one, other, born, capped):
+    a, b = (home(names=(RawName("Archer", "John", "Paul", suffix),), born=date) for suffix, date in ((one, "1960-05-12"), (other, born)))
+    assert ("other-suffix" in rules(a, b)) is capped
+    assert (grade(a, b) == "certain") is not capped
+
+
+@pytest.mark.parametrize("name", ["BABYGIRL", "Babyboy", "BABE", "BG", "BB", "MAT", "Unborn", "B/O Alice", "F/INF", "m/inf", "TWIN1", "Baby-B", "BABYA", "Baby of Alice"])
+def test_newborns_without_a_name_are_not_certain(name):
+    baby = record(name, "Quillfeather", "2024-05-12", sex="male", first_seen="2024-05-12", phones=("01483 571122",))
+    assert baby.names[0].given == ""
+    assert grade(baby, baby) in ("probable", "possible")
+
+
+@pytest.mark.parametrize(("one", "other"), [("TWIN1", "TWIN2"), ("BABYA", "BABYB"), ("Baby Girl 1", "Baby Girl 2"), ("Boy One", "Boy Two")])
+def test_an_ordinal_in_a_newborns_name_is_its_birth_order(one, other):
+    a, b = (record(name, "Quill", "2024-05-12", sex="male", first_seen="2024-05-12") for name in (one, other))
+    assert (a.birth_order, b.birth_order) == ("1", "2")
+    assert "multiple-birth" in rules(a, b)
+
+
+def test_real_names_that_begin_like_a_newborns_are_names():
+    assert [record(name, "Quill").names[0].given for name in ("Boyd", "Malea", "Matthew", "Babette", "Girlie", "Bob")] == [
+        "boyd", "malea", "matthew", "babette", "girlie", "bob",
+    ]  # fmt: skip
+
+
+def test_one_of_several_born_together_is_known_by_the_indicator_alone():
+    a, b = (record("Baby", "Quill", "2024-05-12", first_seen="2024-05-12", multiple=multiple) for multiple in (True, False))
+    assert "multiple-birth" in rules(a, b)
