@@ -33,8 +33,9 @@ def stand_in(work: Work) -> list[Record]:
 
 
 def own_record(holders: Iterable[Record], key: str) -> Record | None:
-    """The record among ``holders`` that was born of this NHS number alone."""
-    return next((one for one in holders if one.first_key == index_key(one.organisation, key)), None)
+    """The record among ``holders`` that was born of this NHS number and is known by nothing else."""
+    born = (one for one in holders if one.first_key == index_key(one.organisation, key))
+    return next((one for one in born if all(held.fact.system == NHS_NUMBER for held in one.state.identifiers())), None)
 
 
 def _holder(work: Work, own: Record, holders: Iterable[Record], key: str) -> Record | None:

@@ -160,3 +160,13 @@ def test_a_number_alone_that_two_records_come_to_hold_is_nobodys_and_one_record_
     number = NUMBERS["bea"]
     assert statuses == {(number,): (True, "D"), (number, "M1"): (True, None), (number, "M2"): (True, None)}
     services.store.close()
+
+
+def test_two_records_of_a_trust_with_one_number_stay_two_also_where_one_was_born_of_that_number(region):
+    """Its scheme is not the trust's primary one, so that the number is its first key; it is known by more than the number."""
+    story = [adt("A28", pid(cx(local, scheme), number=NUMBERS["bea"], who=BEA), trust="RYR", at=at(day)) for local, scheme, day in (("B9", "RYRB", 1), ("W1", "RYRW", 2))]
+    services = region.told(story)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        found = {one.id: orjson.loads(snapshot.resource("Patient", one.id).body) for one in snapshot.history("Patient", limit=1000)}
+    assert [one["active"] for one in found.values() if "managingOrganization" in one] == [True, True]
+    services.store.close()
