@@ -13,7 +13,8 @@ from app.ingest.daily import expected_gain, fill, last_filled
 from app.ingest.stewardship import act, open_items
 from app.principal import SYSTEM
 from app.store.contract import EDGE
-from tests.flow.messages import ALICE, BEA, CHARLIE, adt, cx, pid
+from tests.flow.doors import mrn
+from tests.flow.messages import ALICE, BEA, CHARLIE, NUMBERS, adt, cx, pid
 from tests.properties.arrival import partition
 
 OLD = {"at": "20250101090000"}
@@ -127,6 +128,30 @@ def test_a_link_that_changed_since_it_was_chosen_is_not_asked_about(doubtful):
     doubtful.accept(adt("A31", pid(cx("X3", "RXC"), who=CHARLIE), trust="RXC", **LATER))
     results = services.store.apply(SYSTEM, [daily._possible(services, one, "2026-01-01T00:00:00Z") for one in chosen])
     assert len([one for one in results if one]) == len(chosen) - 1
+
+
+def test_nobody_is_asked_where_other_records_of_the_two_persons_have_different_verified_numbers(doubtful):
+    """Her number at a third trust, and the other's at a fourth: the two that are alike cannot be one person."""
+    services = doubtful.services
+    moved = {**like(CHARLIE, "19520228"), 11: "3 ABBEY CLOSE^^RYE^EAST SUSSEX^TN31 7AA^826^H"}
+    doubtful.accept(
+        adt("A28", pid(cx("P1", "RPC"), number=NUMBERS["charlie"], who=CHARLIE), trust="RPC", **OLD),
+        adt("A31", pid(cx("X3", "RXC"), who=moved), trust="RXC", **LATER),
+        adt("A28", pid(cx("Q1", "RA2"), number=NUMBERS["bea"], who=moved), trust="RA2", **OLD),
+    )  # fmt: skip
+    both = {doubtful.patient(mrn(name, trust))["id"] for name, trust in (("C1", "RTK"), ("X3", "RXC"))}
+    fill(services, SYSTEM)
+    assert len(partition(services)) == 6
+    assert not [item for item in asked(services, "possible-match") if set(item["records"]) == both]
+
+
+def test_a_link_that_is_parted_before_its_audit_is_asked_is_not_asked_about(linked):
+    services = linked.services
+    with services.store.snapshot(SYSTEM) as snapshot:
+        _, audits = daily._chosen(snapshot, services, 50, lambda _: None)
+    settled(services, "unlink", *audits[0].records)
+    results = services.store.apply(SYSTEM, [daily._audit(services, one, "2026-01-01T00:00:00Z") for one in audits])
+    assert [bool(one) for one in results] == [False, *[True] * (len(audits) - 1)]
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import pytest
 
+from app.errors import BusinessRule
+from app.ingest import again
 from app.ingest.again import finish_pending, last_sweep, pending, sweep
 from app.principal import SYSTEM
 from app.store.contract import DECISION, EDGE, EVENT
@@ -47,6 +49,31 @@ def test_a_waiting_record_that_is_merged_meanwhile_waits_no_more(crowded):
     crowded.accept(adt("A40", pid(cx("X2", "RXC")), f"MRG|{cx('X1', 'RXC')}", trust="RXC", at="20250201090000"))
     finish_pending(crowded.services, SYSTEM)
     assert waiting(crowded) == []
+
+
+def test_a_batch_that_is_refused_is_tried_record_by_record(crowded, monkeypatch):
+    crowded.accept(adt("A28", pid(cx("X2", "RXC"), number=NUMBERS["bea"], who=BEA), trust="RXC", **OLD))
+    whole = again.finish
+
+    def refuses_several(work):
+        if len(work.again) > 1:
+            raise BusinessRule("One at a time.")
+        whole(work)
+
+    monkeypatch.setattr(again, "finish", refuses_several)
+    assert finish_pending(crowded.services, SYSTEM) == len(["X1", "X2"])
+    assert waiting(crowded) == []
+    assert golden(crowded, AT_RXC) == golden(crowded, mrn("A1"))
+
+
+def test_what_is_refused_even_alone_is_raised_and_still_waits(crowded, monkeypatch):
+    def refuses(work):
+        raise BusinessRule("Never.")
+
+    monkeypatch.setattr(again, "finish", refuses)
+    with pytest.raises(BusinessRule, match="Never"):
+        finish_pending(crowded.services, SYSTEM)
+    assert waiting(crowded) != []
 
 
 def test_an_intersection_that_is_too_large_finds_nobody(crowded, monkeypatch):
