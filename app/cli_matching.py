@@ -22,6 +22,7 @@ from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
 from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair
 from matching.linkage import link as link_rows
 from matching.model import GRADES, Model, UnusableModel, frequency_bytes
+from matching.regression import hard_set, regression_set
 from matching.splink import import_splink
 from matching.tables import Columns, Row
 
@@ -214,10 +215,12 @@ def _calibrate(services: Services, out: Path) -> None:
 def _import(settings: bytes, ours: Model, out: Path) -> None:
     """Write the model of a Splink settings file, and say what of it was taken."""
     try:
-        imported = import_splink(settings, ours)
+        imported = import_splink(settings, ours, (*regression_set(), *hard_set()))
     except UnusableModel as error:
         raise InvalidValue(f"--import: {error}.") from None
-    write_model(out, imported.document, None)
+    if imported.refusals:
+        raise BusinessRule(f"The import is refused, the model in force stays: {'; '.join(imported.refusals)}.")
+    write_model(out, imported.document, imported.frequencies)
     click.echo(f"Written to {out}.")
     click.echo(f"Taken over: {', '.join(imported.mapped) or 'nothing'}.")
     click.echo(f"Not mapped, ours stays: {', '.join(imported.unmapped) or 'nothing'}.")

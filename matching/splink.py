@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from matching.model import Level, Model, UnusableModel, model_document
+from matching.model import Level, Model, UnusableModel, frequency_bytes, load, model_document
 from matching.tables import guess_columns
-from matching.training import pooled
+from matching.training import MOST_MATCHES, Judged, level_refusals, link_refusals, pooled
+
+LEAST_U = 1e-8
+"""Least u that is believed: of 100 million random pairs one."""
 
 _FIELD_OF_ROLE = {
     role: role for role in ("given", "middle", "family", "guardian", "birth_date", "sex", "street", "city", "postcode", "phone", "email")
@@ -59,11 +62,16 @@ _LEVENSHTEIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The document made, the fields whose comparison was taken over, and the Splink comparisons that were not."""
+    """The document made and its frequency table, ours, if we have one; the fields whose comparison was taken over, and the Splink comparisons that were not.
+
+    ``refusals`` say why it must not take the place of our model, () where it may.
+    """
 
     document: bytes
+    frequencies: bytes | None
     mapped: tuple[str, ...]
     unmapped: tuple[str, ...]
+    refusals: tuple[str, ...] = ()
 
 
 def _nearest(bounds: tuple[tuple[float, int], ...], bound: float) -> int:
@@ -114,8 +122,11 @@ def _completed(m: np.ndarray[Any, Any], u: np.ndarray[Any, Any], known: tuple[Le
         yield Level(float(x), float(y))
 
 
-def import_splink(settings: bytes, ours: Model) -> Imported:
-    """Our model with the m, u and prior of a Splink settings file; UnusableModel where it is none. Term frequencies are not taken."""
+def import_splink(settings: bytes, ours: Model, judged: Sequence[Judged] = ()) -> Imported:
+    """Our model with the m, u and prior of a Splink settings file; UnusableModel where it is none. Term frequencies stay ours.
+
+    Of the ``judged`` pairs no two people may be linked by it.
+    """
     try:
         raw = json.loads(settings)
         prior = float(raw["probability_two_random_records_match"])
@@ -126,7 +137,12 @@ def import_splink(settings: bytes, ours: Model) -> Imported:
         raise UnusableModel("probability_two_random_records_match is not between 0 and 1")
     fields = dict(ours.fields) | dict(filter(None, (mapped for _, mapped in found)))
     scale = prior / ours.lambda_match
+    if prior * ours.population > MOST_MATCHES:
+        raise UnusableModel(f"probability_two_random_records_match says that a record has more than {MOST_MATCHES} others of its person")
+    frequencies = frequency_bytes(ours.totals, ours.frequencies) if ours.totals else None
     document = model_document(
+        frequencies=frequencies,
+        own_frequencies=ours.own_frequencies,
         population=ours.population,
         lambda_match=prior,
         rivals={name: size * scale for name, size in ours.rivals.items()},
@@ -135,4 +151,11 @@ def import_splink(settings: bytes, ours: Model) -> Imported:
         overused_birth_dates=ours.overused_birth_dates,
         training={"imported": "splink", "prior": prior, "from": ours.id},
     )
-    return Imported(document, tuple(mapped[0] for _, mapped in found if mapped), tuple(name for name, mapped in found if not mapped))
+    names = tuple(mapped[0] for _, mapped in found if mapped)
+    refusals = (*_absurd(names, fields), *level_refusals(fields), *link_refusals(load(document, frequencies), judged))
+    return Imported(document, frequencies, names, tuple(name for name, mapped in found if not mapped), refusals)
+
+
+def _absurd(names: Iterable[str], fields: Mapping[str, tuple[Level, ...]]) -> list[str]:
+    """Why probabilities taken over cannot be learned from records: chance is rarer than any number of pairs could show."""
+    return [f"u of a level of {name} is below {LEAST_U:g}" for name in names if min(level.u for level in fields[name]) < LEAST_U]

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from matching.blocking import EXCLUDED
 from matching.comparisons import FIELDS, Vector, level_count
 from matching.demographics import Demographics, pack
+from matching.linking import kind_of
 from matching.model import (
+    GRADES,
     RIVALS,
     SHARED_FIELDS,
     SIZE_BOUNDS,
@@ -27,6 +29,7 @@ from matching.model import (
     model_document,
 )
 from matching.pairs import Progress, Sample, compared, no_progress, random_pairs, sample
+from matching.records import NUMBER
 from matching.scoring import Scorer
 
 Floats = npt.NDArray[np.float64]
@@ -47,6 +50,8 @@ FILLED = 0.05
 LEAST_M = 0.5
 LARGEST_LAMBDA_CHANGE = 0.2
 MOST_DROPPED = 3
+MOST_MATCHES = 25
+"""Others of its person that a record may have on average: as many records as a person may have."""
 SURE_WEIGHT, SURE_P = 10.0, 0.999
 REGRESSION_BOUND = 0.95
 LARGEST_REGRESSION_CHANGE = 0.002
@@ -334,6 +339,7 @@ def train(
     previous: Model | None = None,
     defaults: Model | None = None,
     regression: Sequence[Judged] = (),
+    hard: Sequence[Judged] = (),
     overused_birth_dates: frozenset[str] = frozenset(),
     among: Among | None = None,
     progress: Progress = no_progress,
@@ -342,7 +348,7 @@ def train(
     """A model of these records; ``defaults`` for fields that no family saw.
 
     ``previous`` is the model to be replaced: its costs are kept, its size of match and its result on the ``regression``
-    set must not differ much. ``overused_birth_dates`` are listed in the document. ``among``: where the sample is not all
+    set must not differ much. Of that set and of ``hard`` no two people may be linked. ``overused_birth_dates`` are listed in the document. ``among``: where the sample is not all
     there is, what chance and frequencies are learned from.
     """
     records = among.records if among else sampled.records
@@ -382,18 +388,23 @@ def train(
         *_size_refusals(match, sampled, population, previous),
         *_sure_refusals(parts),
         *_regression_refusals(load(made, frequencies), previous, regression),
+        *link_refusals(load(made, frequencies), (*regression, *hard)),
     )
     return Trained(made, frequencies, refusals, tuple(dropped), tuple(defaulted), known)
 
 
 def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[str], dropped: Sequence[str]) -> list[str]:
     """Why what was learned of the fields shows a collapse (matching.md 5, Collapse)."""
-    found = [f"pooling merged level 1 of {name}" for name in merged]
-    weak = [name for name in ("given", "family", "birth_date") if name in levels and levels[name][0].m < LEAST_M]
-    found += [f"m of level 1 of {name} is below {LEAST_M}" for name in weak]
+    found = [f"pooling merged level 1 of {name}" for name in merged] + level_refusals(levels)
     if len(dropped) > MOST_DROPPED:
         found.append(f"{len(dropped)} key families were dropped, more than {MOST_DROPPED}")
     return found
+
+
+def level_refusals(levels: Mapping[str, tuple[Level, ...]]) -> list[str]:
+    """Why the levels of the fields that carry most show a collapse: too few true pairs would agree in them."""
+    weak = [name for name in ("given", "family", "birth_date") if name in levels and levels[name][0].m < LEAST_M]
+    return [f"m of level 1 of {name} is below {LEAST_M}" for name in weak]
 
 
 def _size_refusals(match: float, sampled: Sample, population: int, previous: Model | None) -> list[str]:
@@ -404,6 +415,8 @@ def _size_refusals(match: float, sampled: Sample, population: int, previous: Mod
     found = []
     if not 1.0 <= match * sampled.total <= 0.999 * max(len(sampled.first), 1):
         found.append("the share of matches is at its bound")
+    if match * population > MOST_MATCHES:
+        found.append(f"the share of matches says that a record has more than {MOST_MATCHES} others of its person")
     if previous and previous.id != default_model().id and abs(match * population / (previous.lambda_match * previous.population) - 1) > LARGEST_LAMBDA_CHANGE:
         found.append("the share of matches differs by more than 20 % from the previous model's")
     return found
@@ -423,6 +436,19 @@ def regression_f1(model: Model, regression: Sequence[Judged]) -> float:
     right = sum(link and judged.same for link, judged in zip(linked, regression, strict=True))
     found = sum(linked) + sum(judged.same for judged in regression)
     return 2 * right / found if found else 1.0
+
+
+def wrong_links(model: Model, judged: Sequence[Judged]) -> int:
+    """How many of the judged pairs of two people the model would link."""
+    scorer = Scorer(model)
+    scored = [scorer.score(one.a, one.b) for one in judged if not one.same]
+    return sum(kind_of(one) == NUMBER or (one.grade == GRADES[0] and not one.confusion) for one in scored)
+
+
+def link_refusals(model: Model, judged: Sequence[Judged]) -> list[str]:
+    """Why a model must not be published: it links two people."""
+    wrong = wrong_links(model, judged)
+    return [f"{wrong} pairs of two people in the regression sets would be linked"] if wrong else []
 
 
 def _regression_refusals(model: Model, previous: Model | None, regression: Sequence[Judged]) -> list[str]:

@@ -20,7 +20,7 @@ from matching.demographics import Demographics, unpack
 from matching.learning import overused_birth_dates
 from matching.model import default_model
 from matching.pairs import Indices, Progress, no_progress, sample_of_rows
-from matching.regression import regression_set
+from matching.regression import hard_set, regression_set
 from matching.training import Among, Trained, count_values, train
 
 SEARCHED = 20_000
@@ -147,7 +147,7 @@ def train_on_store(services: Services, *, seed: int = 0, searched: int = SEARCHE
     )  # fmt: skip
     previous = services.scorer.model
     return train(
-        sampled, files=False, population=population, seed=seed, previous=previous, defaults=default_model(), regression=regression_set(),
+        sampled, files=False, population=population, seed=seed, previous=previous, defaults=default_model(), regression=regression_set(), hard=hard_set(),
         overused_birth_dates=walk.overused() | previous.overused_birth_dates, among=Among(drawn, totals, counts),
         facts={"data": "the store's records", "searched": n}, progress=progress,
     )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from matching.model import UnusableModel, default_model, load
+from matching.regression import hard_set
 from matching.splink import import_splink
 
 
@@ -29,7 +31,7 @@ def equal(column, m=0.9, u=0.01):
 OTHER = level("ELSE", 0.05, 0.9)
 
 
-def imported(*comparisons: dict, prior=0.0001):
+def imported(*comparisons: dict, prior=0.000001):
     return import_splink(json.dumps({"probability_two_random_records_match": prior, "comparisons": list(comparisons)}).encode(), default_model())
 
 
@@ -85,8 +87,8 @@ def test_what_does_not_map_is_listed_and_keeps_ours(column, levels):
 
 
 def test_the_prior_becomes_lambda_and_the_rivals_keep_their_proportion():
-    model, ours = load(imported(prior=0.001).document), default_model()
-    assert model.lambda_match == 0.001
+    model, ours = load(imported(prior=0.000002).document), default_model()
+    assert model.lambda_match == 0.000002
     assert {name: size / model.lambda_match for name, size in model.rivals.items()} == pytest.approx(
         {name: size / ours.lambda_match for name, size in ours.rivals.items()}
     )
@@ -102,3 +104,27 @@ def test_what_is_no_splink_model_is_refused(settings):
 def test_a_prior_outside_0_and_1_is_refused():
     with pytest.raises(UnusableModel, match="between 0 and 1"):
         imported(prior=1.5)
+
+
+def test_our_own_frequencies_stay_and_are_named():
+    found, ours = imported(comparison("surname", null("surname"), equal("surname"), OTHER)), default_model()
+    model = load(found.document, found.frequencies)
+    assert (model.totals, model.frequencies, model.own_frequencies) == (ours.totals, ours.frequencies, False)
+    bare = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": []}).encode(), replace(ours, totals={}))
+    assert bare.frequencies is None
+
+
+def test_a_prior_that_gives_every_record_a_crowd_is_refused():
+    with pytest.raises(UnusableModel, match="more than 25"):
+        imported(prior=0.00001)
+
+
+def test_probabilities_that_no_records_can_show_are_refused():
+    assert imported(comparison("surname", null("surname"), equal("surname"), OTHER)).refusals == ()
+    assert imported(comparison("surname", null("surname"), equal("surname", u=1e-12), OTHER)).refusals == ("u of a level of family is below 1e-08",)
+    assert imported(comparison("surname", null("surname"), equal("surname", m=0.3), level("ELSE", 0.7, 0.9))).refusals == ("m of level 1 of family is below 0.5",)
+
+
+def test_the_judged_pairs_are_asked_of_the_model_made():
+    found = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": []}).encode(), default_model(), hard_set())
+    assert found.refusals == ()

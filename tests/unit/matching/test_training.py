@@ -357,3 +357,4 @@ def test_the_size_of_match_is_compared_at_the_same_number_of_records_and_not_wit
     assert training._size_refusals(match, sampled, 3_000, own) == []
     assert len(training._size_refusals(match, sampled, 1_000, own)) == 1
     assert training._size_refusals(match, sampled, 1_000, default_model()) == []
+    assert training._size_refusals(match, sampled, int(25 / match) + 1_000, None) == ["the share of matches says that a record has more than 25 others of its person"]
