@@ -21,7 +21,7 @@ from app.store.sqlite import dump, schema
 from app.store.sqlite.connection import WriterLock, connect, create_private, unavailable
 from app.store.sqlite.names import Names, NewNames
 from app.store.sqlite.snapshot import SqliteSnapshot
-from app.store.sqlite.transaction import SqliteTransaction, TryCarefully
+from app.store.sqlite.transaction import SqliteTransaction, TryAgain, TryApart
 
 T = TypeVar("T")
 
@@ -29,8 +29,8 @@ _LAST_COMMIT = "SELECT number, instant FROM commits ORDER BY number DESC LIMIT 1
 _PURGED = "INSERT INTO fact VALUES ('purged', ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 _MOST_IN_A_COMMIT = 512
 _PURGED_AT_ONCE = 5_000
-_CAREFUL_GROUPS = 20
-"""After a group had to run twice, so many run with savepoints at once: what brought it about is likely to go on."""
+_GROUPS_ALIKE = 20
+"""After a group had to run twice, so many run at once as it did then: what brought it about is likely to go on."""
 _WAL_BYTES = 64 * 2**20
 
 
@@ -81,7 +81,7 @@ class _Open:
         self.readers: deque[sqlite3.Connection] = deque()
         self.names = Names()
         self.log_size_due = _WAL_BYTES
-        self.careful_groups = 0
+        self.careful_groups = self.apart_groups = 0
         self.turn = threading.Condition()
         self.committing = False
         self.waiting: deque[_Call] = deque()
@@ -214,20 +214,25 @@ class SqliteStore:
             call.error = call.error or error
 
     def _commit(self, opened: _Open, calls: list[_Call]) -> None:
-        opened.careful_groups = max(opened.careful_groups - 1, 0)
-        try:
-            self._attempt(opened, calls, careful=opened.careful_groups > 0)
-        except TryCarefully:
-            opened.careful_groups = _CAREFUL_GROUPS
-            self._attempt(opened, calls, careful=True)
+        careful, apart = opened.careful_groups > 0, opened.apart_groups > 0
+        opened.careful_groups, opened.apart_groups = max(opened.careful_groups - 1, 0), max(opened.apart_groups - 1, 0)
+        while True:
+            try:
+                self._attempt(opened, calls, careful=careful, apart=apart)
+            except TryApart:
+                apart, opened.apart_groups = True, _GROUPS_ALIKE
+            except TryAgain:
+                careful, opened.careful_groups = True, _GROUPS_ALIKE
+            else:
+                return
 
-    def _attempt(self, opened: _Open, calls: list[_Call], *, careful: bool) -> None:
+    def _attempt(self, opened: _Open, calls: list[_Call], *, careful: bool, apart: bool) -> None:
         writer = opened.writer
         writer.execute("BEGIN IMMEDIATE")
         try:
             number, instant = writer.execute(_LAST_COMMIT).fetchone() or (0, 0)
             names, now = NewNames(opened.names), max(self._clock(), instant + 1)
-            transaction = SqliteTransaction(writer, names, commit=number + 1, now=now, careful=careful)
+            transaction = SqliteTransaction(writer, names, commit=number + 1, now=now, careful=careful, apart=apart)
             for call in calls:
                 self._run(transaction, call)
             if transaction.dirty:
@@ -249,7 +254,7 @@ class SqliteStore:
             if unavailable(error):
                 raise
             call.error = error
-        except TryCarefully:
+        except TryAgain:
             raise
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's own thread, by apply
             call.error = error

@@ -1,7 +1,8 @@
 """Writing: one SQLite transaction that carries a group of changes.
 
 A savepoint a change lets one be undone and the others stay, but SQLite then copies each page that a change
-touches. So a group first runs without, and again with savepoints where a change that has written is refused.
+touches. So a group first runs without, and again with savepoints where a change that has written is refused. All changes of
+a group share a commit number, unless they touch the same resources: then it runs again with a number for each.
 """
 
 from __future__ import annotations
@@ -70,8 +71,16 @@ class InNextCommit(Exception):
     """A change touches a resource that another change of this commit has written: it runs again in the next commit."""
 
 
-class TryCarefully(Exception):
-    """A change has to be undone and no savepoint was kept: the whole group runs again with savepoints."""
+class TryAgain(Exception):
+    """A change has to be undone and no savepoint was kept: the whole group runs again in another way."""
+
+
+class TryApart(TryAgain):
+    """It touches what another change of the group has written: each of them gets a commit number of its own."""
+
+
+class TryCarefully(TryAgain):
+    """It was refused after it had written: each of them gets a savepoint."""
 
 
 def instant(milliseconds: int) -> str:
@@ -83,12 +92,12 @@ def instant(milliseconds: int) -> str:
 class SqliteTransaction(SqliteSnapshot):
     """A snapshot that writes. ``now`` and ``commit`` are those that the commit will have."""
 
-    __slots__ = ("_careful", "_counts", "_indexed", "_new_names", "_numbers", "_own", "_seen", "dirty", "now", "now_milliseconds")
+    __slots__ = ("_apart", "_careful", "_counts", "_has_versions", "_indexed", "_new_names", "_numbers", "_own", "_seen", "dirty", "now", "now_milliseconds")
 
-    def __init__(self, connection: sqlite3.Connection, names: NewNames, *, commit: int, now: int, careful: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, names: NewNames, *, commit: int, now: int, careful: bool = False, apart: bool = False) -> None:
         super().__init__(connection, names, SYSTEM, commit)
         self._new_names = names
-        self._careful = careful
+        self._careful, self._apart = careful, apart
         self._own: set[int] = set()
         self._indexed: set[int] = set()
         self._counts: defaultdict[str, int] = defaultdict(int)
@@ -99,6 +108,11 @@ class SqliteTransaction(SqliteSnapshot):
 
     def _number(self, commit: int, now: int) -> None:
         self.commit, self.now_milliseconds, self.now = commit, now, instant(now)
+        self._has_versions = False
+
+    def _next_commit(self) -> None:
+        self._close_commit()
+        self._number(self.commit + 1, self.now_milliseconds + 1)
 
     # a group of changes
 
@@ -109,10 +123,10 @@ class SqliteTransaction(SqliteSnapshot):
         self._savepoint("SAVEPOINT caller")
         try:
             results = [self._run_once_or_twice(principal, change) for change in changes]
-        except TryCarefully:
+        except TryAgain:
             raise
         except BaseException:
-            self._undo("caller", written)
+            self._undo("caller", written, TryCarefully)
             self._counts, self._numbers, self.dirty, commit, now = before
             self._number(commit, now)
             raise
@@ -122,11 +136,12 @@ class SqliteTransaction(SqliteSnapshot):
     def _run_once_or_twice(self, principal: Principal, change: Change[T]) -> T | Failed:
         """The change's result, or Failed where it was refused and left nothing."""
         self.principal = principal
+        if self._apart and self._has_versions:
+            self._next_commit()
         try:
             return self._run(change)
         except InNextCommit:
-            self._close_commit()
-            self._number(self.commit + 1, self.now_milliseconds + 1)
+            self._next_commit()
             return self._run(change)
 
     def _run(self, change: Change[T]) -> T | Failed:
@@ -138,7 +153,7 @@ class SqliteTransaction(SqliteSnapshot):
         except StoreUnavailable:
             raise
         except (WealdError, InNextCommit) as refusal:
-            self._undo("change", written)
+            self._undo("change", written, TryApart if isinstance(refusal, InNextCommit) else TryCarefully)
             (self._counts, self._numbers), self.dirty = before, dirty
             if isinstance(refusal, InNextCommit):
                 raise
@@ -150,8 +165,8 @@ class SqliteTransaction(SqliteSnapshot):
         if self._careful:
             self._connection.execute(statement)
 
-    def _undo(self, savepoint: str, written: int) -> None:
-        """Take back what was written since the savepoint; without one, only nothing can be taken back."""
+    def _undo(self, savepoint: str, written: int, otherwise: type[TryAgain]) -> None:
+        """Take back what was written since the savepoint; without one, only nothing can be taken back, else ``otherwise`` is raised."""
         self._new_names.forget()
         self._seen.clear()
         if self._careful:
@@ -159,7 +174,7 @@ class SqliteTransaction(SqliteSnapshot):
                 self._connection.execute(f"ROLLBACK TO {savepoint}")
                 self._connection.execute(f"RELEASE {savepoint}")
         elif self._connection.total_changes != written:
-            raise TryCarefully
+            raise otherwise
 
     def _close_commit(self) -> None:
         self._connection.execute("INSERT INTO commits VALUES (?, ?)", (self.commit, self.now_milliseconds))
@@ -310,7 +325,7 @@ class SqliteTransaction(SqliteSnapshot):
 
     def _store(self, stored: StoredResource, held: Held | None, replaces: bool, rows: Rows, digest: bytes) -> None:
         """Write a version: the one it follows goes to the past, or is overwritten where this same change wrote it."""
-        self.dirty = True
+        self.dirty = self._has_versions = True
         type_number = self._make_name(type_name(stored.type))
         if not stored.deleted:
             rows = Rows(rows.values, rows.dates | last_updated_rows(self.now, self._slot_of(stored.type)), rows.params, rows.sorts)

@@ -324,6 +324,29 @@ def test_a_group_runs_again_with_savepoints_where_a_change_that_wrote_is_refused
         assert snapshot.count(RECORD) == 0
 
 
+def test_changes_of_one_resource_run_again_each_under_a_number_of_its_own_and_the_next_groups_at_once(store: SqliteStore) -> None:
+    runs: list[str] = []
+
+    def change(family: str):
+        def counted(tx: Transaction) -> None:
+            runs.append(family)
+            tx.put(EVENT, f"e{len(runs)}", b"")
+            saving("Patient", "alice", name=[{"family": family}])(tx)
+
+        return counted
+
+    applied(store, change("a"), change("b"), change("c"))
+    assert runs == ["a", "b", "a", "b", "c"]
+    assert isinstance(store.apply(SYSTEM, [change("d"), refused, change("e")])[1], Failed)
+    assert runs[5:] == ["d", "d", "e"]
+    with store.snapshot(SYSTEM) as snapshot:
+        versions = snapshot.history("Patient", "alice")
+        assert [one.version for one in versions] == [5, 4, 3, 2, 1]
+        assert len({one.commit for one in versions}) == len({one.last_updated for one in versions}) == 5
+        assert [key for key, _ in snapshot.scan(EVENT)] == ["e3", "e4", "e5", "e7", "e8"]
+        assert snapshot.count(RECORD) == 0
+
+
 def test_a_change_refused_before_it_wrote_costs_no_second_run(store: SqliteStore) -> None:
     runs: list[str] = []
 
