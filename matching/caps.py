@@ -83,15 +83,15 @@ def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None
     return Cap("newborn-without-name", "probable")
 
 
-def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float]) -> bool:
+def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float], flags: int) -> bool:
     """Whether the two may be twins: one birth date and family name, given names that differ or are not known.
 
     Of names that are alike, such as Anna and Hannah, only where no middle name in full speaks for one person; of those that are nearly
-    equal, such as Daniel and Danielle, only where sex does not either.
+    equal, such as Daniel and Danielle, only where sex does not either or one is of a multiple birth.
     """
     if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3) or _is_proven(levels, weights):
         return False
-    alike = 3 <= levels[GIVEN] <= 5 or (levels[GIVEN] == 2 and levels[SEX] != 1)
+    alike = 3 <= levels[GIVEN] <= 5 or (levels[GIVEN] == 2 and (levels[SEX] != 1 or flags & MULTIPLE != 0))
     return levels[GIVEN] in (0, 6) or (alike and levels[MIDDLE] != 1)
 
 
@@ -149,7 +149,7 @@ def caps(
         found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if _is_twin_pattern(levels, weights) and not (agreed and not either & NEWBORN):
+    if _is_twin_pattern(levels, weights, either) and not (agreed and not either & NEWBORN):
         found.append(Cap("twin-pattern", "probable"))
     if _differs_in_suffix(a, b):
         found.append(Cap("other-suffix", "probable"))

@@ -160,8 +160,8 @@ def _newborn_order(token: str) -> str | None:
     rest, base = token[found.end() :], found[0]
     if not rest:
         return ""
-    lettered = base.endswith(tuple(words.NUMBERED_NEWBORNS))
-    return words.ORDINALS.get(rest) if rest.isdigit() or lettered else None
+    lettered = base.endswith(words.NUMBERED_NEWBORNS)
+    return words.ORDINALS.get(rest) if rest.isdecimal() or lettered else None
 
 
 def _given_tokens(text: str) -> list[str]:
@@ -212,7 +212,7 @@ def twin_order(raw: RawName) -> str | None:
 
 def normal_birth_date(text: str, quality: str = "", overused: Collection[str] = (), first_seen: str = "") -> str:
     """Birth date as 8, 6 or 4 digits, the precision that it is evidence to (nhs.md 3); "" where it is none."""
-    digits = "".join([c for c in text[:10] if c.isdigit()])
+    digits = "".join([c for c in text[:10] if c.isascii() and c.isdigit()])
     if quality == "default" or len(digits) not in (4, 6, 8) or digits in words.DEFAULT_BIRTH_DATES or not digits.strip("0"):
         return ""
     seen = first_seen.replace("-", "")[:8]
@@ -249,7 +249,7 @@ def _is_placeholder_text(value: str) -> bool:
 def normal_phone(text: str) -> str:
     """National digits, +44 and 0044 unified with 0; "" where too short or a repeated digit."""
     text = text.split("ext", maxsplit=1)[0].split("x", maxsplit=1)[0]
-    digits = "".join([c for c in text.replace("(0)", "") if c.isdigit()])
+    digits = "".join([c for c in text.replace("(0)", "") if c.isascii() and c.isdigit()])
     if digits.startswith("0044"):
         digits = "0" + digits[4:].removeprefix("0")
     elif digits.startswith("44") and len(digits) > 10:
@@ -287,7 +287,7 @@ def _nhs_number(facts: RecordFacts, learned: Learned, admit_test_numbers: bool) 
         passed.add(number)
         number = learned.superseded[number]
     issued = "4679" if admit_test_numbers else "467"
-    if not 9 <= len(number) <= 11 or not number.isdigit() or number[0] not in issued or facts.nhs_status in ("05", "07"):
+    if not 9 <= len(number) <= 11 or not (number.isascii() and number.isdigit()) or number[0] not in issued or facts.nhs_status in ("05", "07"):
         return "", NONE
     if number in words.STOPPED_NUMBERS or number in learned.stopped:
         return "", NONE

@@ -204,10 +204,11 @@ class Scorer:
         return vector, rules.carries_doubt(a, b) and self._is_confusion(vector.agreeing("nhs_number"), a, b)
 
     def _is_confusion(self, vector: Vector, a: Demographics, b: Demographics) -> bool:
-        """Whether one verified number is on what look like two people: by its rule, or as all evidence, that number in it, is not even probable."""
+        """Whether one verified number is on what look like two people: by its rule, or where they differ and all evidence, that number in it, is not even probable."""
         if rules.is_confusion(a, b, vector):
             return True
-        return not rules.agrees_for_life(vector) and self.grade(self._weight(vector, a, b)) in GRADES[2:]
+        differs = max(vector.levels) > 1
+        return differs and not rules.agrees_for_life(vector) and self.grade(self._weight(vector, a, b)) in GRADES[2:]
 
     def ratios(self, vector: Vector, a: Demographics, b: Demographics) -> Factors:
         """The size of a match and of each rival times what this pair's agreement makes of it: their odds against chance."""

@@ -26,8 +26,8 @@ ORDINALS = {
     "1": "1", "one": "1", "i": "1", "a": "1", "2": "2", "two": "2", "ii": "2", "b": "2", "3": "3", "three": "3", "iii": "3", "c": "3",
 }
 
-NUMBERED_NEWBORNS = frozenset({"baby", "infant", "twin", "triplet"})
-"""Words that an ordinal in letters may end, as in Babya; not Male, for Malea is a name."""
+NUMBERED_NEWBORNS = ("baby", "twin", "triplet", "babyboy", "babygirl")
+"""Words that an ordinal in letters may end, as in Babya; not Male or Infant, for Malea and Infanta are names."""
 
 LEADING_PLACEHOLDERS = frozenset({"unknown", "test", "trauma", "duplicate", "unidentified", "unnamed"})
 """First tokens that make the whole name a placeholder: Trauma Alpha, Test Patient, Unknown Male."""

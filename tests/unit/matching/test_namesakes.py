@@ -9,9 +9,10 @@ import pytest
 
 from matching.demographics import RawAddress, RawName
 from matching.model import default_model
+from matching.normalise import normal_birth_date
 from matching.scoring import Scorer
 from tests.unit.matching.cast import ALICE_NUMBER, record
-from tests.unit.matching.test_scoring import grade, rules, small_model
+from tests.unit.matching.test_scoring import SCORER, grade, rules, small_model
 
 
 def test_a_name_that_a_table_of_other_peoples_records_lacks_is_not_rare():
@@ -73,14 +74,14 @@ def test_a_senior_and_a_junior_are_never_certain(one, other, born, capped):
     assert (grade(a, b) == "certain") is not capped
 
 
-@pytest.mark.parametrize("name", ["BABYGIRL", "Babyboy", "BABE", "BG", "BB", "MAT", "Unborn", "B/O Alice", "F/INF", "m/inf", "TWIN1", "Baby-B", "BABYA", "Baby of Alice"])
+@pytest.mark.parametrize("name", ["BABYGIRL", "Babyboy", "BABE", "BG", "BB", "MAT", "Unborn", "B/O Alice", "F/INF", "m/inf", "TWIN1", "Baby-B", "BABYA", "BABYGIRLA", "BABYBOYB", "Baby of Alice"])
 def test_newborns_without_a_name_are_not_certain(name):
     baby = record(name, "Quillfeather", "2024-05-12", sex="male", first_seen="2024-05-12", phones=("01483 571122",))
     assert baby.names[0].given == ""
     assert grade(baby, baby) in ("probable", "possible")
 
 
-@pytest.mark.parametrize(("one", "other"), [("TWIN1", "TWIN2"), ("BABYA", "BABYB"), ("Baby Girl 1", "Baby Girl 2"), ("Boy One", "Boy Two")])
+@pytest.mark.parametrize(("one", "other"), [("TWIN1", "TWIN2"), ("BABYA", "BABYB"), ("BABYGIRLA", "BABYGIRLB"), ("Baby Girl 1", "Baby Girl 2"), ("Boy One", "Boy Two")])
 def test_an_ordinal_in_a_newborns_name_is_its_birth_order(one, other):
     a, b = (record(name, "Quill", "2024-05-12", sex="male", first_seen="2024-05-12") for name in (one, other))
     assert (a.birth_order, b.birth_order) == ("1", "2")
@@ -88,11 +89,30 @@ def test_an_ordinal_in_a_newborns_name_is_its_birth_order(one, other):
 
 
 def test_real_names_that_begin_like_a_newborns_are_names():
-    assert [record(name, "Quill").names[0].given for name in ("Boyd", "Malea", "Matthew", "Babette", "Girlie", "Bob")] == [
-        "boyd", "malea", "matthew", "babette", "girlie", "bob",
+    assert [record(name, "Quill").names[0].given for name in ("Boyd", "Malea", "Matthew", "Babette", "Girlie", "Bob", "Infanta")] == [
+        "boyd", "malea", "matthew", "babette", "girlie", "bob", "infanta",
     ]  # fmt: skip
 
 
 def test_one_of_several_born_together_is_known_by_the_indicator_alone():
     a, b = (record("Baby", "Quill", "2024-05-12", first_seen="2024-05-12", multiple=multiple) for multiple in (True, False))
     assert "multiple-birth" in rules(a, b)
+
+
+def test_twins_of_nearly_equal_names_are_asked_about_where_one_is_said_to_be_of_a_multiple_birth():
+    daniel, daniell = (record(name, "Archer", "1990-05-12", sex="male", phones=("01483 571122",), multiple=multiple) for name, multiple in (("Daniel", True), ("Daniell", False)))
+    assert "twin-pattern" in rules(daniel, daniell)
+    assert grade(daniel, daniell) == "probable"
+
+
+@pytest.mark.parametrize("known", [{}, {"names": (RawName("Archer"),)}, {"sex": "female"}])
+def test_a_record_of_little_but_a_verified_number_is_not_in_doubt_with_itself(known):
+    few = record(**{"nhs_number": ALICE_NUMBER, "nhs_status": "01", "addresses": (), "names": ()} | known)
+    assert not SCORER.score(few, few).confusion
+    slip = record(**{"nhs_number": "9434765910", "nhs_status": "01", "addresses": (), "names": ()} | known)
+    assert SCORER.weigh(few, few) >= SCORER.weigh(few, slip)
+
+
+@pytest.mark.parametrize("digit", ["²", "٣"])
+def test_a_digit_of_another_script_is_none_of_a_birth_date(digit):
+    assert normal_birth_date(f"198{digit}0512", first_seen="2025-01-01") in ("", "1980", "198")
