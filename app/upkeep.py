@@ -31,8 +31,8 @@ MOST_SECONDS = 600.0
 """The longest wait for the next turn, after turn upon turn has failed."""
 PAGE_LINKS = timedelta(minutes=65)
 """How long ended index entries are kept: longer than a page link lives (fhir.md 2, Paging)."""
-SWEEP_HOUR = 2
-"""The hour (UTC) from which the night's sweep begins."""
+SWEEP_HOUR, SWEEP_END = 2, 8
+"""The hours (UTC) from and before which the sweep and the questions of a night begin: the one may take longer than an hour."""
 
 TASKS = ("slow-lane", "purge", "sweep", "questions")
 
@@ -152,7 +152,7 @@ class Upkeep:
     def _is_due(self, last_made: Callable[[Snapshot], Swept | Filled | None]) -> bool:
         """Whether what is made once a night was not made this night."""
         now = self._services.clock()
-        if now.hour != SWEEP_HOUR:
+        if not SWEEP_HOUR <= now.hour < SWEEP_END:
             return False
         with self._services.store.snapshot(SYSTEM) as snapshot:
             last = last_made(snapshot)

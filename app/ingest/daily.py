@@ -73,8 +73,8 @@ def fill(services: Services, principal: Principal, progress: Callable[[int], Non
     budget = services.settings.matching.review_budget
     with services.store.snapshot(principal) as snapshot:
         before = last_filled(snapshot)
-        today = before if before is not None and before.at[:10] == at[:10] else Filled(at, 0, 0)
-        possible, audits = _chosen(snapshot, services, budget, progress)
+    today = before if before is not None and before.at[:10] == at[:10] else Filled(at, 0, 0)
+    possible, audits = _chosen(services, principal, budget, progress)
     asked = _ask_all(services, principal, [_possible(services, one, at) for one in possible], budget - today.possible)
     audited = _ask_all(services, principal, [_audit(services, one, at) for one in audits], budget - today.audits)
     filled = Filled(at, today.possible + asked, today.audits + audited)
@@ -83,11 +83,11 @@ def fill(services: Services, principal: Principal, progress: Callable[[int], Non
     return filled
 
 
-def _chosen(snapshot: Snapshot, services: Services, budget: int, progress: Callable[[int], None]) -> tuple[list[Gain], list[Chosen]]:
+def _chosen(services: Services, principal: Principal, budget: int, progress: Callable[[int], None]) -> tuple[list[Gain], list[Chosen]]:
     audits = Audits(services.id_secret, services.clock().year)
 
     def gains() -> Iterator[Gain]:
-        for edges in _pages(snapshot):
+        for snapshot, edges in _pages(services, principal):
             progress(len(edges))
             records = get_records(snapshot, sorted({id for edge in edges for id in (edge.a, edge.b)}))
             pairs = [(edge, records[edge.a], records[edge.b]) for edge in edges if edge.a in records and edge.b in records]
@@ -103,13 +103,17 @@ def _chosen(snapshot: Snapshot, services: Services, budget: int, progress: Calla
     return best, audits.chosen()
 
 
-def _pages(snapshot: Snapshot) -> Iterator[list[Edge]]:
-    """The open scored edges that are possible or certain, a page at a time."""
+def _pages(services: Services, principal: Principal) -> Iterator[tuple[Snapshot, list[Edge]]]:
+    """The open scored edges that are possible or certain, a page at a time, each with a snapshot of its own: MongoDB ends a long one."""
     after = ""
-    while page := snapshot.scan(EDGE, after=after, limit=STEP):
-        after = page[-1][0]
-        found = (edge_from_body(body) for _, body in page)
-        yield [edge for edge in found if edge.kind == "match" and not edge.closed and edge.grade in (_CERTAIN, _POSSIBLE)]
+    while True:
+        with services.store.snapshot(principal) as snapshot:
+            page = snapshot.scan(EDGE, after=after, limit=STEP)
+            if not page:
+                return
+            after = page[-1][0]
+            found = (edge_from_body(body) for _, body in page)
+            yield snapshot, [edge for edge in found if edge.kind == "match" and not edge.closed and edge.grade in (_CERTAIN, _POSSIBLE)]
 
 
 def _key(edge: Edge, kind: str) -> str:

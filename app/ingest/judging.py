@@ -13,12 +13,12 @@ from app.ingest.stewardship import find_record
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import RECORD, Snapshot
+from app.store.walking import documents
 from matching.blocking import BLOCK_CAP, blocking_keys, family_of, is_thin, rank
 from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
 from matching.model import GRADES
 from matching.scoring import Scored
 
-PAGE = 10_000
 CERTAIN = GRADES[0]
 
 
@@ -85,12 +85,9 @@ def evaluate_store(services: Services, principal: Principal, truth: Mapping[str,
     """Compare the store's persons with ``truth``: ``system|value`` of a source record -> cluster."""
     persons: dict[str, set[str]] = {}
     with services.store.snapshot(principal) as snapshot:
-        after = ""
-        while page := snapshot.scan(RECORD, after=after, limit=PAGE):
-            after = page[-1][0]
-            for _, body in page:
-                record = record_from_body(body)
-                persons.setdefault(record.person, set()).update(key for key in identifier_keys(record) if key in truth)
+        for _, body in documents(snapshot, RECORD):
+            record = record_from_body(body)
+            persons.setdefault(record.person, set()).update(key for key in identifier_keys(record) if key in truth)
     found = set().union(*persons.values()) if persons else set()
     known = truth_from_clusters({key: cluster for key, cluster in truth.items() if key in found})
     clusters = [sorted(keys) for _, keys in sorted(persons.items()) if keys]

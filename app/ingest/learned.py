@@ -32,6 +32,7 @@ from app.ingest.records import Record, index_key
 from app.ingest.reviews import Question, ask
 from app.ingest.work import Work
 from app.store.contract import LEARNED, RECORD, Snapshot
+from app.store.walking import documents
 from mappers.context import NHS_NUMBER
 from matching.learning import MOST_PEOPLE_OF_A_NUMBER, is_stopped_number
 from matching.normalise import normal_number
@@ -48,11 +49,7 @@ def known(tx: Snapshot, number: str) -> Said | None:
 
 def all_known(tx: Snapshot) -> list[Said]:
     """All that is learned of NHS numbers, by number."""
-    after, found = "", []
-    while page := tx.scan(LEARNED, after=after):
-        after = page[-1][0]
-        found += [orjson.loads(body) for _, body in page]
-    return found
+    return [orjson.loads(body) for _, body in documents(tx, LEARNED)]
 
 
 def holders(work: Work, number: str) -> list[Record]:

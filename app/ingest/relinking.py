@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from app.ingest.work import Cause, Work
 from app.principal import SYSTEM
 from app.services import Services
 from app.store.contract import RECORD, Change, Failed, Snapshot, Transaction
+from app.store.walking import documents
 from matching.blocks import Places, connected_rows
 from matching.clustering import Component, derive
 from matching.model import GRADES
@@ -83,13 +85,9 @@ class Difference:
 def _heads(snapshot: Snapshot, progress: Progress) -> dict[int, str]:
     """The person of each record, by number."""
     found: dict[int, str] = {}
-    after, total = "", snapshot.count(RECORD)
-    while page := snapshot.scan(RECORD, after=after, limit=STEP):
-        after = page[-1][0]
-        for _, body in page:
-            head = orjson.loads(body.partition(b"\n")[0])
-            found[head["number"]] = head["person"]
-        progress("persons", len(found), total)
+    for _, body in documents(snapshot, RECORD, partial(progress, "persons")):
+        head = orjson.loads(body.partition(b"\n")[0])
+        found[head["number"]] = head["person"]
     return found
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import log2, sqrt
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from app.ingest.records import record_from_body
 from app.principal import SYSTEM
 from app.services import Services
 from app.store.contract import EDGE, RECORD, REVIEW, Snapshot
+from app.store.walking import documents
 from matching.blocking import BLOCK_CAP, FAMILIES, blocking_keys, family_of
 from matching.blocks import Blocks
 from matching.caps import vetoes
@@ -133,15 +135,11 @@ class _People:
 
     def read(self, snapshot: Snapshot, year: int, progress: Progress) -> None:
         """Read all records."""
-        after, done, total = "", 0, snapshot.count(RECORD)
-        while page := snapshot.scan(RECORD, after=after, limit=STEP):
-            after, done = page[-1][0], done + len(page)
-            progress("records", done, total)
-            for _, body in page:
-                record = record_from_body(body)
-                if record.active:
-                    self._add(record.id, record.person, record.organisation, record.state.value, year)
-                    self.pending += record.pending
+        for _, body in documents(snapshot, RECORD, partial(progress, "records")):
+            record = record_from_body(body)
+            if record.active:
+                self._add(record.id, record.person, record.organisation, record.state.value, year)
+                self.pending += record.pending
 
     def _add(self, id: str, person: str, organisation: str, value: Callable[[str], Any], year: int) -> None:
         born = str((value("birthDate") or {}).get("value", ""))[:4]
@@ -229,14 +227,10 @@ class _Edges:
 
     def read(self, snapshot: Snapshot, progress: Progress) -> None:
         """Count all open edges."""
-        after, done, total = "", 0, snapshot.count(EDGE)
-        while page := snapshot.scan(EDGE, after=after, limit=STEP):
-            after, done = page[-1][0], done + len(page)
-            progress("edges", done, total)
-            for _, body in page:
-                edge = edge_from_body(body)
-                if not edge.closed:
-                    self._add(edge)
+        for _, body in documents(snapshot, EDGE, partial(progress, "edges")):
+            edge = edge_from_body(body)
+            if not edge.closed:
+                self._add(edge)
 
     def _add(self, edge: Edge) -> None:
         self.counts[edge.kind, edge.grade or ""] += 1
@@ -267,14 +261,11 @@ def _reviews(snapshot: Snapshot) -> tuple[dict[tuple[str, str], int], set[str]]:
     """Review items by kind and state, and the records that open ones are about."""
     counts: Counter[tuple[str, str]] = Counter()
     asked: set[str] = set()
-    after = ""
-    while page := snapshot.scan(REVIEW, after=after, limit=STEP):
-        after = page[-1][0]
-        for _, body in page:
-            item = orjson.loads(body)
-            counts[item["kind"], item["state"]] += 1
-            if item["state"] == "open":
-                asked.update(item["records"])
+    for _, body in documents(snapshot, REVIEW):
+        item = orjson.loads(body)
+        counts[item["kind"], item["state"]] += 1
+        if item["state"] == "open":
+            asked.update(item["records"])
     return dict(counts), asked
 
 

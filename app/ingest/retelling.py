@@ -48,9 +48,7 @@ def retell(work: Work, records: Sequence[Record]) -> None:
         return
     before = {record.id: record.state for record in records}
     for record in records:
-        record.state = PatientState.empty()
-        for facts, stamp in headers_under(work, record):
-            record.state = record.state.apply(facts, stamp)
+        record.state = _headers(work, record)
     own = [one for one in found if one.named == one.answering]
     for one in own:
         _tell(work, records, one)
@@ -59,6 +57,31 @@ def retell(work: Work, records: Sequence[Record]) -> None:
             _tell_survivor(work, records, one)
     for record in records:
         _keep(work, record, before[record.id])
+
+
+def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
+    """What was said under each record's own identifiers, by id, as if none had been merged; strangers to the survivor left out.
+
+    So a number that is sent under a merged number counts as that record's, whether or not the merge stands.
+    """
+    now = {record.id: record.state for record in records}
+    found = _statements(work, records) if any(one.replaced is not None and one.last_event >= one.replaced for one in records) else None
+    if found is None:
+        return now
+    by_id = {record.id: record for record in records}
+    states = {record.id: _headers(work, record) for record in records}
+    for one in found:
+        routed = one.named != one.answering
+        if not routed or not contradicts(work, header_demographics(work, one.facts, one.stamp), by_id[one.answering]):
+            states[one.named] = states[one.named].apply(one.facts, one.stamp)
+    return states
+
+
+def _headers(work: Work, record: Record) -> PatientState:
+    state = PatientState.empty()
+    for facts, stamp in headers_under(work, record):
+        state = state.apply(facts, stamp)
+    return state
 
 
 def _statements(work: Work, records: Iterable[Record]) -> list[_Statement] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from app.ingest.linking import unpacked_record
 from app.principal import SYSTEM
 from app.services import Services
 from app.store.contract import EDGE, RECORD, Snapshot
+from app.store.walking import documents
 from matching.blocking import blocking_keys
 from matching.blocks import Blocks, Places
 from matching.columns import Coder
@@ -73,19 +75,14 @@ class Standing:
 def standing_edges(snapshot: Snapshot, progress: Progress) -> Standing:
     """The open edges of the store."""
     scored, asserted = _Collected(), []
-    after, done, total = "", 0, snapshot.count(EDGE)
-    while page := snapshot.scan(EDGE, after=after, limit=STEP):
-        after = page[-1][0]
-        done += len(page)
-        progress("edges", done, total)
-        for _, body in page:
-            edge = edge_from_body(body)
-            if edge.closed:
-                continue
-            if edge.kind in ASSERTED:
-                asserted.append(edge)
-            else:
-                scored.add(edge.a_number, edge.b_number, edge.kind, edge.grade or GRADES[-1], edge.weight or 0.0)
+    for _, body in documents(snapshot, EDGE, partial(progress, "edges")):
+        edge = edge_from_body(body)
+        if edge.closed:
+            continue
+        if edge.kind in ASSERTED:
+            asserted.append(edge)
+        else:
+            scored.add(edge.a_number, edge.b_number, edge.kind, edge.grade or GRADES[-1], edge.weight or 0.0)
     return Standing(scored.edges(), tuple(asserted))
 
 

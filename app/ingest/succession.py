@@ -13,7 +13,7 @@ from app.ingest.assertions import owner_of
 from app.ingest.edges import ASSERTED, STEWARD, Edge, close_edge, edge_from_body, edges_by_id, edges_of, put_edge, reopen_edge
 from app.ingest.evidence import normalised, record_facts
 from app.ingest.records import Record
-from app.ingest.retelling import retell
+from app.ingest.retelling import as_named, retell
 from app.ingest.reviews import open_review
 from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
@@ -116,11 +116,12 @@ def _as_told(edge: Edge) -> Told:
 def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> Callable[[frozenset[str], frozenset[str]], str]:
     """Why two groups of records may not be one: verified NHS numbers that differ, or a steward's word."""
     parted = [(edge.a, edge.b) for edge in edges if edge.kind == NOT_SAME and edge.agent.startswith(STEWARD) and edge.closed is None]
+    states = as_named(work, list(records.values()))
     numbers: dict[str, str] = {}
 
     def number(id: str) -> str:
         if id not in numbers:
-            seen = normalised(work.tx, work.services, record_facts([records[id].state]))
+            seen = normalised(work.tx, work.services, record_facts([states[id]]))
             numbers[id] = seen.nhs_number if seen.nhs_state == EVIDENTIAL else ""
         return numbers[id]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import pytest
 from app.errors import BusinessRule, Conflict, StoreUnavailable
 from app.principal import SYSTEM, Principal
 from app.search.criteria import Query, TokenIs
+from app.store import turns
 from app.store.contract import EVENT, RECORD, Failed, Store, Transaction
 from tests.contract.conftest import Clock, NewStore
 from tests.contract.engines import Opener
@@ -268,7 +268,7 @@ def test_one_threads_mistake_does_not_undo_anothers_change(store: Store) -> None
 
 def test_apply_returns_only_when_its_own_change_is_done_however_small_a_group_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of many threads leads commits of two changes, in which its own need not be."""
-    monkeypatch.setattr(sys.modules[type(store).__module__], "_MOST_IN_A_COMMIT", 2)
+    monkeypatch.setattr(turns, "_MOST_IN_A_COMMIT", 2)
     wrong: list[str] = []
 
     def hammer(name: str) -> None:

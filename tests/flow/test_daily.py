@@ -123,8 +123,7 @@ def test_a_person_has_one_such_question_at_a_time(doubtful):
 
 def test_a_link_that_changed_since_it_was_chosen_is_not_asked_about(doubtful):
     services = doubtful.services
-    with services.store.snapshot(SYSTEM) as snapshot:
-        chosen, _ = daily._chosen(snapshot, services, 50, lambda _: None)
+    chosen, _ = daily._chosen(services, SYSTEM, 50, lambda _: None)
     doubtful.accept(adt("A31", pid(cx("X3", "RXC"), who=CHARLIE), trust="RXC", **LATER))
     results = services.store.apply(SYSTEM, [daily._possible(services, one, "2026-01-01T00:00:00Z") for one in chosen])
     assert len([one for one in results if one]) == len(chosen) - 1
@@ -147,8 +146,7 @@ def test_nobody_is_asked_where_other_records_of_the_two_persons_have_different_v
 
 def test_a_link_that_is_parted_before_its_audit_is_asked_is_not_asked_about(linked):
     services = linked.services
-    with services.store.snapshot(SYSTEM) as snapshot:
-        _, audits = daily._chosen(snapshot, services, 50, lambda _: None)
+    _, audits = daily._chosen(services, SYSTEM, 50, lambda _: None)
     settled(services, "unlink", *audits[0].records)
     results = services.store.apply(SYSTEM, [daily._audit(services, one, "2026-01-01T00:00:00Z") for one in audits])
     assert [bool(one) for one in results] == [False, *[True] * (len(audits) - 1)]

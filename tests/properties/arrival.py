@@ -4,6 +4,7 @@ import hashlib
 import random
 import re
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +24,9 @@ CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def sample_services(store_uri):
+    """Services whose clock and timer stand still, so that no limit of time decides what a test sees."""
     settings = load_settings(env={"WEALD_MODE": "sample", "WEALD_STORE": store_uri})
-    services = services_from_settings(settings, clock=lambda: CLOCK)
+    services = replace(services_from_settings(settings, clock=lambda: CLOCK), timer=lambda: 0.0)
     save_configured(services)
     return services
 

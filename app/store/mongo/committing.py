@@ -13,8 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 from bson import Int64
 from pymongo import MongoClient, ReturnDocument
@@ -22,8 +20,6 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from app.errors import StoreUnavailable
-from app.principal import Principal
-from app.store.contract import Change
 from app.store.mongo.connection import TRANSIENT, UNKNOWN_RESULT, committing, too_costly, unavailable
 from app.store.mongo.flush import Flush
 from app.store.mongo.reader import Reader
@@ -32,20 +28,10 @@ from app.store.mongo.snapshot import SEQUENCER
 from app.store.mongo.transaction import MongoTransaction
 from app.store.mongo.values import Raw, microseconds
 from app.store.mongo.writers import Writers
+from app.store.turns import Call
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.001, 0.05
 _NO_SUCH_TRANSACTION = 251
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """One caller's changes waiting for a commit, and what became of them."""
-
-    principal: Principal
-    changes: Sequence[Change[Any]]
-    results: list[Any] = field(default_factory=list)
-    error: BaseException | None = None
-    done: bool = False
 
 
 class _CallFailed(Exception):

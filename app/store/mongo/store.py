@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bson import Int64
@@ -19,17 +17,17 @@ from app.errors import StoreUnavailable
 from app.principal import SYSTEM, Principal
 from app.store.contract import Change, Failed, StoreFacts
 from app.store.mongo import dump
-from app.store.mongo.committing import Call, Committer
+from app.store.mongo.committing import Committer
 from app.store.mongo.connection import READING, check_server, connect, disconnect, reached
 from app.store.mongo.reader import Reader
 from app.store.mongo.schema import SEARCH_TYPE, Collections, open_collections
 from app.store.mongo.searching import PURGED
 from app.store.mongo.snapshot import SEQUENCER, MongoSnapshot
 from app.store.mongo.values import OPEN, Raw, instant, microseconds
+from app.store.turns import Call, Turns
 
 T = TypeVar("T")
 
-_MOST_IN_A_COMMIT = 512
 _PURGED_AT_ONCE = 5_000
 
 
@@ -66,15 +64,6 @@ class Limits:
     query_milliseconds: int
 
 
-@dataclass(slots=True)
-class _Turns:
-    """Who commits now, and who waits to have their changes committed."""
-
-    turn: threading.Condition = field(default_factory=threading.Condition)
-    committing: bool = False
-    waiting: deque[Call] = field(default_factory=deque)
-
-
 class MongoStore:
     """One database, open. Threads share it; processes open their own."""
 
@@ -82,7 +71,7 @@ class MongoStore:
 
     def __init__(self, alias: str, client: MongoClient[Raw], collections: Collections, version: str, limits: Limits) -> None:
         self._alias, self._client, self._collections, self._version, self._limits = alias, client, collections, version, limits
-        self._turns = _Turns()
+        self._turns = Turns()
         self._committer = Committer(client, collections, limits.clock, limits.timeout)
         self._closed = False
 
@@ -111,35 +100,7 @@ class MongoStore:
 
     def apply(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
         self._refuse_closed()
-        call, turns = Call(principal, changes), self._turns
-        with turns.turn:
-            turns.waiting.append(call)
-        while not call.done:
-            with turns.turn:
-                turns.turn.wait_for(lambda: call.done or not turns.committing)
-                lead = not call.done
-                turns.committing = turns.committing or lead
-            if lead:
-                self._lead()
-        if call.error is not None:
-            raise call.error
-        return call.results
-
-    def _lead(self) -> None:
-        """Commit what all threads have waiting, for all of them, in one transaction."""
-        calls: list[Call] = []
-        turns = self._turns
-        with turns.turn:
-            while turns.waiting and sum(len(call.changes) for call in calls) < _MOST_IN_A_COMMIT:
-                calls.append(turns.waiting.popleft())
-        try:
-            self._committer.commit(calls)
-        finally:
-            with turns.turn:
-                for call in calls:
-                    call.done = True
-                turns.committing = False
-                turns.turn.notify_all()
+        return self._turns.take(Call(principal, changes), self._committer.commit)
 
     # operation
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.errors import StoreUnavailable
 from app.principal import SYSTEM, Principal
@@ -22,12 +22,12 @@ from app.store.sqlite.connection import WriterLock, connect, create_private, una
 from app.store.sqlite.names import Names, NewNames
 from app.store.sqlite.snapshot import SqliteSnapshot
 from app.store.sqlite.transaction import SqliteTransaction, TryAgain, TryApart
+from app.store.turns import Call, Turns
 
 T = TypeVar("T")
 
 _LAST_COMMIT = "SELECT number, instant FROM commits ORDER BY number DESC LIMIT 1"
 _PURGED = "INSERT INTO fact VALUES ('purged', ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
-_MOST_IN_A_COMMIT = 512
 _PURGED_AT_ONCE = 5_000
 _GROUPS_ALIKE = 20
 """After a group had to run twice, so many run at once as it did then: what brought it about is likely to go on."""
@@ -56,17 +56,6 @@ class _Limits:
     writer_cache_kib: int
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One caller's changes waiting for a commit, and what became of them."""
-
-    principal: Principal
-    changes: Sequence[Change[Any]]
-    results: list[Any] = field(default_factory=list)
-    error: BaseException | None = None
-    done: bool = False
-
-
 class _Open:
     """What one process has open: the writer, its lock, and readers at rest."""
 
@@ -82,9 +71,7 @@ class _Open:
         self.names = Names()
         self.log_size_due = _WAL_BYTES
         self.careful_groups = self.apart_groups = 0
-        self.turn = threading.Condition()
-        self.committing = False
-        self.waiting: deque[_Call] = deque()
+        self.turns = Turns()
 
     def reader(self) -> sqlite3.Connection:
         """A connection at rest, or a new one; hand it back to ``readers``."""
@@ -164,35 +151,9 @@ class SqliteStore:
 
     def apply(self, principal: Principal, changes: Sequence[Change[T]]) -> list[T | Failed]:
         opened = self._open()
-        call = _Call(principal, changes)
-        opened.waiting.append(call)
-        while not call.done:
-            with opened.turn:
-                opened.turn.wait_for(lambda: call.done or not opened.committing)
-                lead = not call.done
-                opened.committing = opened.committing or lead
-            if lead:
-                self._lead(opened)
-        if call.error is not None:
-            raise call.error
-        return call.results
+        return opened.turns.take(Call(principal, changes), partial(self._commit_calls, opened))
 
-    def _lead(self, opened: _Open) -> None:
-        """Commit what all threads have waiting, for all of them, in one transaction."""
-        calls: list[_Call] = []
-        with opened.turn:
-            while opened.waiting and sum(len(call.changes) for call in calls) < _MOST_IN_A_COMMIT:
-                calls.append(opened.waiting.popleft())
-        try:
-            self._commit_calls(opened, calls)
-        finally:
-            with opened.turn:
-                for call in calls:
-                    call.done = True
-                opened.committing = False
-                opened.turn.notify_all()
-
-    def _commit_calls(self, opened: _Open, calls: list[_Call]) -> None:
+    def _commit_calls(self, opened: _Open, calls: list[Call]) -> None:
         """Commit the calls or give each of them an error: none may take silence for success."""
         failure: Exception | None = StoreUnavailable("the commit was broken off")
         try:
@@ -209,11 +170,11 @@ class SqliteStore:
             if failure is not None:
                 self._fail(calls, failure)
 
-    def _fail(self, calls: list[_Call], error: Exception) -> None:
+    def _fail(self, calls: list[Call], error: Exception) -> None:
         for call in calls:
             call.error = call.error or error
 
-    def _commit(self, opened: _Open, calls: list[_Call]) -> None:
+    def _commit(self, opened: _Open, calls: list[Call]) -> None:
         careful, apart = opened.careful_groups > 0, opened.apart_groups > 0
         opened.careful_groups, opened.apart_groups = max(opened.careful_groups - 1, 0), max(opened.apart_groups - 1, 0)
         while True:
@@ -226,7 +187,7 @@ class SqliteStore:
             else:
                 return
 
-    def _attempt(self, opened: _Open, calls: list[_Call], *, careful: bool, apart: bool) -> None:
+    def _attempt(self, opened: _Open, calls: list[Call], *, careful: bool, apart: bool) -> None:
         writer = opened.writer
         writer.execute("BEGIN IMMEDIATE")
         try:
@@ -245,7 +206,7 @@ class SqliteStore:
             names.commit()
             self._checkpoint_if_due(opened)
 
-    def _run(self, transaction: SqliteTransaction, call: _Call) -> None:
+    def _run(self, transaction: SqliteTransaction, call: Call) -> None:
         """One caller's changes. What breaks them is that caller's to see; only a store out of order stops all callers."""
         call.error = None
         try:

@@ -86,6 +86,13 @@ def test_the_questions_of_the_day_are_asked_once_a_night(services, beside):
     assert filled == [1, 0, 1]
 
 
+@pytest.mark.parametrize(("hour", "due"), [(1, False), (2, True), (7, True), (8, False)])
+def test_the_night_is_long_enough_for_a_sweep_before_the_questions(services, beside, hour, due):
+    one = beside(NIGHT.replace(hour=hour))
+    one.turn()
+    assert (one.done["questions"] == 1) is due
+
+
 def test_a_turn_with_nothing_to_do_is_no_commit(services, beside):
     beside(DAY).turn()
     assert commits(services) == 0
