@@ -39,6 +39,8 @@ from matching.normalise import normal_number
 from matching.scoring import Scored
 
 Said = Mapping[str, Any]
+MANY = 50
+"""Records of one stopped NHS number from which an arrival does not judge it again."""
 
 
 def known(tx: Snapshot, number: str) -> Said | None:
@@ -75,6 +77,8 @@ def learn(work: Work, record: Record, others: int, *, doubtful: bool) -> list[Re
     if not number:
         return []
     said = known(work.tx, number)
+    if said is not None and said["state"] == STOPPED and _are_many(work, number):
+        return []
     if doubtful or others >= MOST_PEOPLE_OF_A_NUMBER or (said is not None and said["state"] == STOPPED) or _doubt(work.tx, _last(work.tx, number)):
         return judge(work, number)
     return []
@@ -96,7 +100,7 @@ def unlearn(work: Work, number: str) -> None:
 def judge(work: Work, number: str) -> list[Record]:
     """Stop, doubt or clear the number as its records say now; the records to be matched anew where that changes something."""
     held, said = holders(work, number), known(work.tx, number)
-    changed = []
+    changed, stopped = [], False
     if said is None or said["state"] == STOPPED:
         stopped = is_stopped_number([unlearned(work.services, facts_of(work, one)) for one in held])
         if stopped and said is None:
@@ -104,7 +108,8 @@ def judge(work: Work, number: str) -> list[Record]:
         elif said is not None and not stopped:
             forget(work, number)
         changed = held if stopped != (said is not None) else []
-    return [*changed, *(one for one in _judge_doubt(work, _last(work.tx, number)) if one not in changed)]
+    doubted = _judge_doubt(work, _last(work.tx, number), [] if stopped else None)
+    return [*changed, *(one for one in doubted if one not in changed)]
 
 
 def _last(tx: Snapshot, number: str) -> str:
@@ -116,9 +121,18 @@ def _doubt(tx: Snapshot, number: str) -> Said | None:
     return orjson.loads(body) if body else None
 
 
-def _judge_doubt(work: Work, number: str) -> list[Record]:
-    """Keep which records confuse the number, and ask of each pair; the records of which that is new or no longer so."""
-    held = {record.id: record for record in _all_holders(work, number)}
+def _are_many(work: Work, number: str) -> bool:
+    """Whether so many records carry the number that one of them alone will not lift its stop; the night's sweep judges it again."""
+    values = [index_key(ods, f"{NHS_NUMBER}|{number}") for ods in work.services.sources.organisations]
+    return len(work.tx.find(RECORD, "identifier", values, limit=MANY + 1)) > MANY
+
+
+def _judge_doubt(work: Work, number: str, holding: Sequence[Record] | None = None) -> list[Record]:
+    """Keep which records confuse the number, and ask of each pair; the records of which that is new or no longer so.
+
+    ``holding`` are its holders where they are known: none of a stopped number, which is no evidence for anybody.
+    """
+    held = {record.id: record for record in (_all_holders(work, number) if holding is None else holding)}
     pairs = _confusions(work, list(held.values()))
     asked = {pair: scored for pair, scored in pairs.items() if not _is_settled(work, pair)}
     before = _doubt(work.tx, number) or {"records": [], "about": []}

@@ -25,10 +25,11 @@ def stand_in(work: Work) -> list[Record]:
     changed = []
     for record in [one for one in work.dirty.values() if one.id in work.shown]:
         for key in (held.fact.key for held in record.state.identifiers() if held.fact.system == NHS_NUMBER):
-            holders = {one.id: one for one in (*work.holders(record.organisation, [key]), record)}
-            own = own_record(holders.values(), key)
-            if own is not None and len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key)):
-                changed.append(own)
+            own = own_record(work.born_of(record.organisation, key), key)
+            if own is not None:
+                holders = {one.id: one for one in (*work.holders(record.organisation, [key]), record)}
+                if len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key)):
+                    changed.append(own)
     return changed
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import orjson
@@ -137,13 +138,21 @@ class Work:
         self.loaded[id] = record
         return self.change(record)
 
+    def born_of(self, organisation: str, first_key: str) -> Iterator[Record]:
+        """The records of the organisation that were born of that key, the first one first."""
+        for id in self._ids(f"patient|{organisation}|{first_key}"):
+            born = self.record(id)
+            if born is None:
+                return
+            yield born
+
+    def _ids(self, key: str) -> Iterator[str]:
+        """The ids that a key may give, the one for the first record of it first."""
+        for turn in count():
+            yield mint_id(self.services.id_secret, key if turn == 0 else f"{key}#{turn}")
+
     def _free_id(self, key: str) -> str:
-        turn = 0
-        while True:
-            id = mint_id(self.services.id_secret, key if turn == 0 else f"{key}#{turn}")
-            if id not in self.loaded and self.tx.get(RECORD, id) is None:
-                return id
-            turn += 1
+        return next(id for id in self._ids(key) if id not in self.loaded and self.tx.get(RECORD, id) is None)
 
     def tell(self, record: Record, facts: PatientFacts, stamp: Stamp) -> None:
         """Fold what a message says into the record."""

@@ -4,9 +4,10 @@ import pytest
 
 from app.errors import BusinessRule
 from app.ingest.again import sweep
-from app.ingest.learned import all_known
+from app.ingest.learned import MANY, all_known
 from app.ingest.stewardship import act
 from app.principal import SYSTEM
+from matching.scoring import Scorer
 from tests.flow.doors import NHS_NUMBER, mrn
 from tests.flow.messages import ALICE, ANNA, BEA, CHARLIE, NUMBERS, adt, cx, pid
 from tests.flow.stewarding import Steward, everything, named
@@ -152,3 +153,16 @@ def test_a_phone_on_more_than_fifty_records_brings_no_candidates(weald, monkeypa
     monkeypatch.setattr("matching.learning.MOST_RECORDS_OF_A_VALUE", 3)
     jo.match(asked)
     assert looked == [4, 0]
+
+
+def test_a_number_on_very_many_records_costs_an_arrival_no_more_than_its_candidates(weald, monkeypatch):
+    scored = []
+    score = Scorer.score
+    monkeypatch.setattr(Scorer, "score", lambda *given, **more: scored.append(given) or score(*given, **more))
+    for number in range(MANY + 15):
+        scored.clear()
+        letters = "".join(chr(ord("A") + int(digit)) for digit in f"{number * 7919:06d}")
+        who = {5: f"{letters}^{letters[::-1]}^^^^^L", 7: f"19{20 + number}0{1 + number % 9}1{number % 10}", 8: "F"}
+        weald.accept(adt("A28", pid(cx(f"Z{number}"), number=NUMBERS["alice"], who=who)))
+    assert len(scored) < 30, "each pair of holders would be thousands"
+    assert known(weald) == [(N, "stopped")]
