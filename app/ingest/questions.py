@@ -101,7 +101,8 @@ def _of_kind(kind: str, reason: str, doubts: Iterable[Doubt]) -> Iterator[Questi
         strongest.setdefault(doubt.groups, doubt)
     persons = {group for groups in strongest for group in groups}
     for crowd in connected(persons, (PairEdge("match", *groups) for groups in strongest)):
-        inside = [doubt for groups, doubt in strongest.items() if groups[0] in set(crowd)]
+        members = set(crowd)
+        inside = [doubt for groups, doubt in strongest.items() if groups[0] in members]
         if len(crowd) < CROWD:
             yield from (Question(kind, doubt.records, reason, doubt.edge) for doubt in inside)
         else:
