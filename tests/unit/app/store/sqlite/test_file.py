@@ -392,7 +392,7 @@ def test_a_lock_file_that_cannot_be_used_is_told_as_unavailable(store: SqliteSto
 def test_callers_whose_commit_is_broken_off_are_told(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, outcomes = store._open(), []
     monkeypatch.setattr(SqliteTransaction, "finish", lambda _: 1 / 0)
-    opened.committing = True  # so that both callers are waiting when one of them begins to lead
+    opened.turns._committing = True  # so that both callers are waiting when one of them begins to lead
 
     def call(key: str) -> None:
         try:
@@ -403,11 +403,11 @@ def test_callers_whose_commit_is_broken_off_are_told(store: SqliteStore, monkeyp
     threads = [threading.Thread(target=call, args=(key,)) for key in "ab"]
     for thread in threads:
         thread.start()
-    while len(opened.waiting) < 2:
+    while len(opened.turns._waiting) < 2:
         time.sleep(0.001)
-    with opened.turn:
-        opened.committing = False
-        opened.turn.notify_all()
+    with opened.turns._turn:
+        opened.turns._committing = False
+        opened.turns._turn.notify_all()
     for thread in threads:
         thread.join()
     assert sorted(outcome.__name__ for outcome in outcomes) == ["StoreUnavailable", "ZeroDivisionError"]
