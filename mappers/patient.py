@@ -208,7 +208,7 @@ class PatientState:
     def content(self) -> dict[str, Any]:
         """What is served and matched, without stamps: values, identifiers in force, history, pseudo person, flags."""
         return {
-            "values": {field: said.value for field, said in self.served().items()},
+            "values": {field: said.value for field, said in self.served().items() if field != "flags"},
             "identifiers": [(held.key, held.attributes, held.ended) for held in self._held()],
             "history": {group: [said.value for said in self.history(group)] for group in HISTORY if group in self._history},
             "pseudo": self.pseudo,

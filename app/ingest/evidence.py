@@ -13,11 +13,11 @@ from app.services import Services
 from app.store.contract import LEARNED, Snapshot
 from mappers.context import NHS_NUMBER
 from mappers.facts import PatientFacts, Stamp
-from mappers.patient import PatientState
+from mappers.patient import HeldIdentifier, PatientState
 from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
 from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
-from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise
+from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise, passes_check
 from matching.scoring import Scored
 
 STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubted"
@@ -60,11 +60,15 @@ def _first_value(states: Sequence[PatientState], field: str) -> Any:
     return next((value for state in states if (value := state.value(field)) is not None), None)
 
 
-def record_facts(states: Sequence[PatientState]) -> RecordFacts:
-    """The facts of a record and of those merged into it, its own first: their values count as history."""
+def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = ()) -> RecordFacts:
+    """The facts of a record and of those merged into it, its own first: their values count as history, a verified NHS number before others.
+
+    The number that one of ``past`` had is nobody's any more.
+    """
     birth = _first_value(states, "birthDate") or {}
     quality = next((q for state in states if (q := state.value(f"birthDateQuality.{birth.get('value', '')}"))), "") if birth else ""
-    number = next(((state, live) for state in states if (live := state.nhs_number()) is not None), None)
+    numbers = [(state, live) for state in states if state not in past and (live := state.nhs_number()) is not None]
+    number = next((one for one in numbers if _is_verified(*one)), numbers[0] if numbers else None)
     held = [one for state in states for one in state.identifiers()]
     maiden = _first_value(states, "mothersMaidenName") or []
     multiple = _first_value(states, "multipleBirth") or {}
@@ -92,6 +96,21 @@ def record_facts(states: Sequence[PatientState]) -> RecordFacts:
         usable_identifier=any(not one.fact.system.endswith(UNUSABLE_SYSTEM) for one in held),
         first_seen=min(state.first_event_time for state in states)[:10],
     )
+
+
+def verified_number(tx: Snapshot, services: Services, state: PatientState) -> str:
+    """The verified NHS number of a record alone, or the one that has taken its place; "" where it has none.
+
+    That it is stopped or in doubt is left out: what a trust's merges come to must not hang on who else carries the number.
+    """
+    facts = record_facts([state])
+    learned = Learned(superseded=learned_of_number(tx, facts.nhs_number).superseded) if facts.nhs_number else NOTHING_LEARNED
+    seen = unlearned(services, facts, learned)
+    return seen.nhs_number if seen.nhs_state == EVIDENTIAL else ""
+
+
+def _is_verified(state: PatientState, live: HeldIdentifier) -> bool:
+    return state.nhs_status(live.fact.value) == "01" and live.fact.labelled and passes_check(live.fact.value)
 
 
 def nhs_status_of(identifier: Mapping[str, Any]) -> str | None:
@@ -144,7 +163,8 @@ def matched_demographics(work: Work, record: Record) -> Demographics:
 
 def facts_of(work: Work, record: Record) -> RecordFacts:
     """The facts of a record with what was merged into it."""
-    return record_facts([record.state, *(one.state for one in work.records(record.merged))])
+    below = work.below(record)
+    return record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past])
 
 
 def normalised(tx: Snapshot, services: Services, facts: RecordFacts, record: str = "") -> Demographics:

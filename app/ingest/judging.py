@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.errors import NotFound
 from app.ingest.edges import Edge, open_edges
 from app.ingest.evidence import normalised, record_facts
-from app.ingest.records import Record, get_record, get_records, identifier_keys, record_from_body
+from app.ingest.records import Record, get_record, identifier_keys, merged_into, record_from_body
 from app.ingest.stewardship import find_record
 from app.principal import Principal
 from app.services import Services
@@ -47,9 +47,9 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
         a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
         demographics = []
         for record in (a, b):
-            merged = get_records(snapshot, record.merged)
-            states = [record.state, *(merged[id].state for id in record.merged if id in merged)]
-            demographics.append(normalised(snapshot, services, record_facts(states), record.id))
+            below = merged_into(snapshot, record)
+            facts = record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past])
+            demographics.append(normalised(snapshot, services, facts, record.id))
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
         together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}

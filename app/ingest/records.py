@@ -49,6 +49,11 @@ class Record:
     last_event: str = ""
     stored: bytes = b""
 
+    @property
+    def is_past(self) -> bool:
+        """Whether it was spoken of after its merge: what it holds itself is of the past, its survivor has what was said since."""
+        return self.replaced is not None and self.last_event >= self.replaced
+
 
 def record_from_body(body: bytes) -> Record:
     """The Record of a stored document: a line of JSON, then the state's own bytes."""
@@ -87,6 +92,17 @@ def get_record(tx: Snapshot, id: str) -> Record | None:
 def get_records(tx: Snapshot, ids: Iterable[str]) -> dict[str, Record]:
     """The records that exist among ``ids``."""
     return {key: record_from_body(body) for key, body in tx.get_many(RECORD, list(ids)).items()}
+
+
+def merged_into(tx: Snapshot, record: Record) -> list[Record]:
+    """The records that this one answers for, each after the one that replaced it."""
+    found: list[Record] = []
+    ahead = record.merged
+    while ahead:
+        losers = list(get_records(tx, ahead).values())
+        found += losers
+        ahead = [id for loser in losers for id in loser.merged]
+    return found
 
 
 def records_by_identifier(tx: Snapshot, organisation: str, identifiers: Sequence[str]) -> list[Record]:

@@ -65,7 +65,7 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     So a number that is sent under a merged number counts as that record's, whether or not the merge stands.
     """
     now = {record.id: record.state for record in records}
-    found = _statements(work, records) if any(one.replaced is not None and one.last_event >= one.replaced for one in records) else None
+    found = _statements(work, records) if any(one.is_past for one in records) else None
     if found is None:
         return now
     by_id = {record.id: record for record in records}

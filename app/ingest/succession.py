@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from app.ingest.assertions import owner_of
 from app.ingest.edges import ASSERTED, STEWARD, Edge, close_edge, edge_from_body, edges_by_id, edges_of, put_edge, reopen_edge
-from app.ingest.evidence import normalised, record_facts
+from app.ingest.evidence import verified_number
 from app.ingest.records import Record
 from app.ingest.retelling import as_named, retell
 from app.ingest.reviews import open_review
@@ -19,7 +19,6 @@ from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
 from app.store.contract import EDGE
 from mappers.facts import Stamp
-from matching.demographics import EVIDENTIAL
 from matching.records import NOT_SAME, REPLACED_BY
 from matching.succession import Succession, Told, succession
 
@@ -60,10 +59,8 @@ def tell_late(work: Work, record: Record, event_time: str) -> None:
 
     Whether that one is of the same person is judged by all that was said before it.
     """
-    root = work.root(record)
-    below = work.below(root)
-    if any(one.replaced is not None and one.replaced <= one.last_event > event_time for one in below):
-        work.astray.update(one.id for one in (root, *below))
+    if any(one.replaced is not None and one.replaced <= one.last_event > event_time for one in work.below(work.root(record))):
+        work.astray.add(record.id)
 
 
 def settle(work: Work) -> None:
@@ -72,8 +69,14 @@ def settle(work: Work) -> None:
         _succeed_changed(work, stand_in(work))
         if not work.astray:
             return
-        retell(work, work.records(sorted(work.astray)))
+        retell(work, _whole(work, work.records(sorted(work.astray))))
         work.astray.clear()
+
+
+def _whole(work: Work, records: Iterable[Record]) -> list[Record]:
+    """The records and all that have one answering for them together with these."""
+    roots = {root.id: root for root in map(work.root, records)}
+    return [one for id in sorted(roots) for one in (roots[id], *work.below(roots[id]))]
 
 
 def _succeed_changed(work: Work, anew: Sequence[Record]) -> None:
@@ -121,8 +124,7 @@ def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> C
 
     def number(id: str) -> str:
         if id not in numbers:
-            seen = normalised(work.tx, work.services, record_facts([states[id]]))
-            numbers[id] = seen.nhs_number if seen.nhs_state == EVIDENTIAL else ""
+            numbers[id] = verified_number(work.tx, work.services, states[id])
         return numbers[id]
 
     def bars(first: frozenset[str], second: frozenset[str]) -> str:

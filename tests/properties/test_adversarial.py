@@ -1,6 +1,7 @@
 """No person that forms by itself ever holds two verified NHS numbers that do not supersede one another, whatever feeds tell (matching.md 6, 8)."""
 
 import random
+import shutil
 from collections import defaultdict
 
 import orjson
@@ -68,8 +69,7 @@ def persons_of_two_numbers(services):
         for _, body in snapshot.scan(RECORD, limit=100_000):
             record = record_from_body(body)
             live = record.state.nhs_number()
-            past = record.replaced is not None and record.last_event >= record.replaced
-            if live is not None and not past and record.state.nhs_status(live.fact.value) == "01" and nhs_number.passes(live.fact.value):
+            if live is not None and not record.is_past and record.state.nhs_status(live.fact.value) == "01" and nhs_number.passes(live.fact.value):
                 numbers[record.person].add(live.fact.value)
     return {person: found for person, found in numbers.items() if len(found - learned) > 1}
 
@@ -89,11 +89,13 @@ def weather(folder, seed, events, group=50):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_person_ever_holds_two_verified_numbers(tmp_path, seed):
-    assert weather(tmp_path, seed, 400) > 15
+    assert weather(tmp_path, seed, 150) > 10
 
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_no_person_ever_holds_two_verified_numbers_in_two_hundred_thousand_events(tmp_path):
-    for seed in range(100, 500):
-        weather(tmp_path, seed, 500)
+@pytest.mark.parametrize("hundred", range(20))
+def test_no_person_ever_holds_two_verified_numbers_in_two_hundred_thousand_events(tmp_path, hundred):
+    for seed in range(100):
+        weather(tmp_path, 1000 + 100 * hundred + seed, 100, group=10)
+        shutil.rmtree(tmp_path / f"storm-{1000 + 100 * hundred + seed}")

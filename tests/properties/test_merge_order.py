@@ -170,3 +170,13 @@ def test_two_records_of_a_trust_with_one_number_stay_two_also_where_one_was_born
         found = {one.id: orjson.loads(snapshot.resource("Patient", one.id).body) for one in snapshot.history("Patient", limit=1000)}
     assert [one["active"] for one in found.values() if "managingOrganization" in one] == [True, True]
     services.store.close()
+
+
+def test_a_verified_number_two_merges_deep_counts_before_the_survivors_unverified_one(region):
+    """M1's verified number is the trust's word on who M3 is: another trust's Bea of M3's unverified number is somebody else."""
+    other = adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["anna"], who=BEA), trust="RXC", at=at(1))
+    story = [enrol("M1", number=NUMBERS["bea"]), enrol("M2"), enrol("M3", number=NUMBERS["anna"], status="02"), merge("M2", "M1", 3), merge("M3", "M2", 4), other]
+    for seed in range(4):
+        services = region.told(random.Random(seed).sample(story, len(story)))
+        assert len(partition(services)) == 2
+        services.store.close()
