@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -60,15 +60,16 @@ def _first_value(states: Sequence[PatientState], field: str) -> Any:
     return next((value for state in states if (value := state.value(field)) is not None), None)
 
 
-def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = ()) -> RecordFacts:
+def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = (), unusable: Collection[str] = ()) -> RecordFacts:
     """The facts of a record and of those merged into it, its own first: their values count as history, a verified NHS number before others.
 
-    The number that one of ``past`` had is nobody's any more.
+    The number that one of ``past`` had is nobody's any more; one that is ``unusable`` as evidence counts where they have no other verified one.
     """
     birth = _first_value(states, "birthDate") or {}
     quality = next((q for state in states if (q := state.value(f"birthDateQuality.{birth.get('value', '')}"))), "") if birth else ""
     numbers = [(state, live) for state in states if state not in past and (live := state.nhs_number()) is not None]
-    number = next((one for one in numbers if _is_verified(*one)), numbers[0] if numbers else None)
+    verified = [one for one in numbers if _is_verified(*one)]
+    number = next((one for one in verified if one[1].fact.value not in unusable), next(iter(verified or numbers), None))
     held = [one for state in states for one in state.identifiers()]
     maiden = _first_value(states, "mothersMaidenName") or []
     multiple = _first_value(states, "multipleBirth") or {}
@@ -153,18 +154,43 @@ def is_enough(facts: RecordFacts) -> bool:
 
 def demographics_of(work: Work, record: Record) -> Demographics:
     """What the record says, with what was merged into it, whoever else carries its NHS number."""
-    return normalised(work.tx, work.services, facts_of(work, record))
+    return _as_matched(work, record)
 
 
 def matched_demographics(work: Work, record: Record) -> Demographics:
     """The record as the matcher sees it: an NHS number that it confuses with another record's is no evidence."""
-    return normalised(work.tx, work.services, facts_of(work, record), record.id)
+    return _as_matched(work, record, record.id)
+
+
+def _as_matched(work: Work, record: Record, doubting: str = "") -> Demographics:
+    return demographics_with(work.tx, work.services, record, work.below(record), doubting)
 
 
 def facts_of(work: Work, record: Record) -> RecordFacts:
-    """The facts of a record with what was merged into it."""
-    below = work.below(record)
-    return record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past])
+    """The facts of a record with what was merged into it, whatever the store has learned of its NHS numbers."""
+    return facts_with(record, work.below(record))
+
+
+def facts_with(record: Record, below: Sequence[Record], unusable: Collection[str] = ()) -> RecordFacts:
+    """The facts of a record with those merged into it; a number that is ``unusable`` as evidence gives way to another verified one."""
+    return record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past], unusable)
+
+
+def demographics_with(tx: Snapshot, services: Services, record: Record, below: Sequence[Record], doubting: str = "") -> Demographics:
+    """The record with those merged into it as the matcher sees them; a number in doubt on the record ``doubting`` is no evidence."""
+    numbers = verified_numbers([record, *below])
+    unusable = [one for one in numbers if _is_no_evidence(learned_of_number(tx, one, doubting))] if len(numbers) > 1 else []
+    return normalised(tx, services, facts_with(record, below, unusable), doubting)
+
+
+def _is_no_evidence(learned: Learned) -> bool:
+    return bool(learned.stopped or learned.doubted)
+
+
+def verified_numbers(records: Iterable[Record]) -> list[str]:
+    """The NHS numbers that a trust says are verified for these records, those of the past left out; as sent, without repeats."""
+    live = ((one.state, one.state.nhs_number()) for one in records if not one.is_past)
+    return list(dict.fromkeys(number.fact.value for state, number in live if number is not None and _is_verified(state, number)))
 
 
 def normalised(tx: Snapshot, services: Services, facts: RecordFacts, record: str = "") -> Demographics:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import NotFound
 from app.ingest.edges import Edge, open_edges
-from app.ingest.evidence import normalised, record_facts
+from app.ingest.evidence import demographics_with
 from app.ingest.records import Record, get_record, identifier_keys, merged_into, record_from_body
 from app.ingest.stewardship import find_record
 from app.principal import Principal
@@ -45,11 +45,7 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
     """The explanation of a pair, each named by Patient id or ``system|value`` (matching.md 10)."""
     with services.store.snapshot(principal) as snapshot:
         a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
-        demographics = []
-        for record in (a, b):
-            below = merged_into(snapshot, record)
-            facts = record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past])
-            demographics.append(normalised(snapshot, services, facts, record.id))
+        demographics = [demographics_with(snapshot, services, record, merged_into(snapshot, record), record.id) for record in (a, b)]
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
         together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}

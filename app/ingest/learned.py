@@ -23,10 +23,12 @@ from app.ingest.evidence import (
     demographics_of,
     doubt_key,
     facts_of,
+    facts_with,
     last_number,
     learned_of_number,
     number_key,
     unlearned,
+    verified_numbers,
 )  # fmt: skip
 from app.ingest.records import Record, index_key
 from app.ingest.reviews import Question, ask
@@ -55,16 +57,19 @@ def all_known(tx: Snapshot) -> list[Said]:
 
 
 def holders(work: Work, number: str) -> list[Record]:
-    """The records that answer for themselves and whose live NHS number it is, their own or that of a record merged into them."""
+    """The records that answer for themselves and have it as a live NHS number, as their own or as that of a record merged into them."""
     key = f"{NHS_NUMBER}|{number}"
     values = [index_key(ods, key) for ods in sorted(work.services.sources.organisations)]
     found = work.records([id for id, _ in work.tx.find(RECORD, "identifier", values)])
     roots = {root.id: root for root in map(work.root, [*found, *work.dirty.values()])}
-    return [record for _, record in sorted(roots.items()) if record.active and _number(work, record) == number]
+    return [record for _, record in sorted(roots.items()) if record.active and number in _numbers(work, record)]
 
 
-def _number(work: Work, record: Record) -> str:
-    return normal_number(facts_of(work, record).nhs_number)
+def _numbers(work: Work, record: Record) -> list[str]:
+    """The record's NHS number first, then others that are verified for records merged into it; none of them hangs on what is learned of it."""
+    below = work.below(record)
+    found = [facts_with(record, below).nhs_number, *(verified_numbers([record, *below]) if below else ())]
+    return list(dict.fromkeys(filter(None, map(normal_number, found))))
 
 
 def learn(work: Work, record: Record, others: int, *, doubtful: bool) -> list[Record]:
@@ -73,9 +78,11 @@ def learn(work: Work, record: Record, others: int, *, doubtful: bool) -> list[Re
     ``others``: how many candidates carry the same number, so that nothing is looked up where they are few; ``doubtful`` where
     one of them looks like somebody else.
     """
-    number = _number(work, record)
-    if not number:
-        return []
+    changed = [one for number in _numbers(work, record) for one in _learn(work, number, others, doubtful=doubtful)]
+    return list({one.id: one for one in changed}.values())
+
+
+def _learn(work: Work, number: str, others: int, *, doubtful: bool) -> list[Record]:
     said = known(work.tx, number)
     if said is not None and said["state"] == STOPPED and _are_many(work, number):
         return []
