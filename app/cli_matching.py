@@ -13,18 +13,19 @@ from app.ingest.judging import StoreQuality, evaluate_store
 from app.ingest.labels import calibrate_on_store
 from app.ingest.training import SEARCHED, train_on_store
 from app.models import read_file, read_model, write_model
+from app.outputs import check_apart
 from app.principal import SYSTEM
 from app.services import Services, matching_model, services_from_settings
 from app.settings import load_settings
-from app.tables import Table, check_given, column, columns_map, columns_of, read_table, rows_of, unquoted, write_rows
+from app.tables import Table, check_date_format, check_given, column, columns_map, columns_of, read_table, rows_of, unquoted, write_rows
 from app.terminal import progress, show_table
 from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
 from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair
 from matching.linkage import link as link_rows
-from matching.model import GRADES, Model, UnusableModel, frequency_bytes
+from matching.model import GRADES, Model, UnusableModel
 from matching.regression import hard_set, regression_set
 from matching.splink import import_splink
-from matching.tables import Columns, Row
+from matching.tables import Columns, Row, read_dates
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -34,12 +35,17 @@ def _services(config: Path | None) -> Services:
     return services_from_settings(load_settings(config))
 
 
-def _shown(table: Table, columns: Columns) -> None:
-    """Say how a table's columns are taken."""
+def _shown(table: Table, columns: Columns, date_format: str) -> None:
+    """Say how a table's columns are taken, and of how many rows the birth date is not."""
     unused = sorted(set(table.headers) - {name for _, name in columns})
     click.echo(f"{table.path}: {len(table.lines):,} rows; " + ",".join(f"{role}={name}" for role, name in columns))
     if unused:
         click.echo(f"  not used: {', '.join(unused)}")
+    dates = read_dates(table.lines, columns, date_format)
+    if dates.unread:
+        click.echo(f"{table.path}: {dates.unread:,} of {dates.given:,} birth dates cannot be read and count as missing; say --date-format.", err=True)
+    if dates.month_first:
+        click.echo(f"{table.path}: {dates.month_first:,} of {dates.given:,} birth dates have a month above 12; perhaps --date-format %m/%d/%Y.", err=True)
 
 
 def _asked_pairs(path: Path, left: list[Row], right: list[Row] | None) -> list[tuple[str, str]]:
@@ -65,28 +71,30 @@ def _asked_pairs(path: Path, left: list[Row], right: list[Row] | None) -> list[t
 @click.option("--date-format", default="", help="As strptime has it, such as %m/%d/%Y; day first without it.")
 @click.option("--model", "model_file", type=FILE, help="Score under this model; without it one is trained on the tables.")
 @click.option("--save-model", type=NEW_FILE, help="Keep the model that was trained.")
+@click.option("--all-pairs", is_flag=True, help="Write all pairs that were compared, whatever their grade, so that `weald evaluate` sees them.")
 @click.option("--pairs", "pairs_file", type=FILE, help="Score exactly these pairs, a CSV file left_id,right_id.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def link(
     left: Path, right: Path | None, columns: str | None, out: Path, clusters: Path | None, threshold: float, one_to_one: bool, date_format: str,
-    model_file: Path | None, save_model: Path | None, pairs_file: Path | None, seed: int,
+    model_file: Path | None, save_model: Path | None, all_pairs: bool, pairs_file: Path | None, seed: int,
 ) -> None:  # fmt: skip
     """Link the rows of plain tables, without a server and without labels."""
+    check_apart(read=(left, right, model_file, pairs_file), written={"--out": out, "--clusters": clusters, "--save-model": save_model})
+    check_date_format(date_format)
     tables = [read_table(path) for path in (left, right) if path is not None]
     check_given(columns, tables)
     roles = [columns_of(table, columns) for table in tables]
     for table, found in zip(tables, roles, strict=True):
-        _shown(table, found)
+        _shown(table, found, date_format)
     rows = [rows_of(table, found, date_format) for table, found in zip(tables, roles, strict=True)]
     second = rows[1] if right is not None else None
     asked = _asked_pairs(pairs_file, rows[0], second) if pairs_file else None
     model = read_model(model_file) if model_file else None
     with progress() as told:
-        linked = link_rows(rows[0], second, model=model, pairs=asked, threshold=threshold, one_to_one_only=one_to_one, seed=seed, progress=told)
+        linked = link_rows(rows[0], second, model=model, pairs=asked, threshold=threshold, one_to_one_only=one_to_one, whole=all_pairs, seed=seed, progress=told)
     _write(linked, out, clusters)
     if save_model:
-        document, frequencies = (linked.trained.document, linked.trained.frequencies) if linked.trained else (linked.model.document, None)
-        write_model(save_model, document, frequencies)
+        write_model(save_model, linked.model.document, linked.model.table())
     _say(linked, [len(one) for one in rows], out)
 
 
@@ -162,8 +170,12 @@ def _show_evaluation(measured: Measured) -> None:
     _show_calibration(found)
     if found.groups:
         show_table(
-            "Recall by group of the true pairs that touch it, with its 95 % interval", ("group", "true pairs", "recall", "from", "to"),
-            [(gap.group, f"{gap.pairs:,}", f"{gap.recall:.4f}", f"{gap.low:.4f}", f"{gap.high:.4f}") for gap in found.groups],
+            "Recall by group of the true pairs that touch it, and its gap to that of all others, each with its 95 % interval",
+            ("group", "true pairs", "recall", "from", "to", "gap", "from", "to"),
+            [
+                (one.group, f"{one.pairs:,}", f"{one.recall:.4f}", f"{one.low:.4f}", f"{one.high:.4f}", f"{one.gap:+.4f}", f"{one.gap_low:+.4f}", f"{one.gap_high:+.4f}")
+                for one in found.groups
+            ],
         )  # fmt: skip
 
 
@@ -205,7 +217,7 @@ def train(config: Path | None, out: Path, splink: Path | None, calibrating: bool
 def _calibrate(services: Services, out: Path) -> None:
     """Write the model in force with what stewards' answers say of its weights."""
     found, model = calibrate_on_store(services), services.scorer.model
-    write_model(out, found.document, frequency_bytes(model.totals, model.frequencies) if model.totals else None)
+    write_model(out, found.document, model.table())
     click.echo(f"Written to {out}, from {found.labels:,} answers of stewards: {found.same:,} same, {found.labels - found.same:,} different.")
     click.echo(f"Audits: {found.audits:,} links, {found.wrong:,} wrong; the share of wrong links is at most {found.wrong_limit:.2%} (95 %).")
     certain = "at no weight" if found.certain_from is None else f"from a weight of {found.certain_from:+.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -44,6 +44,16 @@ def written(path: Path) -> Iterator[TextIO]:
         text = TextIOWrapper(stream, encoding="utf-8", newline="")
         yield text
         text.detach()
+
+
+def check_apart(*, read: Iterable[Path | None], written: Mapping[str, Path | None]) -> None:
+    """InvalidValue where a file to be ``written``, by the name of its option, is one that is ``read``, or another to be written."""
+    taken = {path.resolve(): f"{path} is read by the same command" for path in read if path is not None}
+    for option, path in written.items():
+        if path is not None:
+            if path.resolve() in taken:
+                raise InvalidValue(f"{option}: {taken[path.resolve()]}; give another file.")
+            taken[path.resolve()] = f"{path} is written by {option} already"
 
 
 def _mask() -> int:

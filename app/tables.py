@@ -7,11 +7,12 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from app.errors import InvalidValue
 from app.outputs import written
-from matching.tables import Columns, Row, UnusableColumns, check_columns, columns_from_text, guess_columns, row_from_values
+from matching.tables import Columns, Row, UnusableColumns, check_columns, columns_from_text, date_from_text, guess_columns, row_from_values
 
 DELIMITERS = (",", ";", "\t", "|")
 FORMULA = "=+-@\t\r"
@@ -19,6 +20,7 @@ FORMULA = "=+-@\t\r"
 QUOTE = "'"
 _LARGEST_CELL = 1 << 20
 _LISTED = 12
+_ONE_DAY = date(1987, 3, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,21 @@ def _lines(path: Path, headers: Sequence[str], rows: Iterable[tuple[int, list[st
         yield dict(zip(headers, cells, strict=True))
 
 
+def check_date_format(date_format: str) -> None:
+    """InvalidValue where ``--date-format`` does not tell a day from another."""
+    try:
+        told = not date_format or date_from_text(_ONE_DAY.strftime(date_format), date_format) == _ONE_DAY.isoformat()
+    except ValueError:
+        told = False
+    if not told:
+        raise InvalidValue("--date-format: it must have day, month and year as strptime has them, such as %d/%m/%Y, %m/%d/%Y or %Y%m%d.")
+
+
 def read_table(path: Path) -> Table:
     """The table of a CSV file (comma, semicolon, tab or bar; UTF-8). InvalidValue, with the line, where it is none."""
     text = _text(path)
+    if "\0" in text:
+        raise InvalidValue(f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1:,}: it has a NUL character.")
     head, _, _ = text.partition("\n")
     csv.field_size_limit(_LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(head), strict=True)

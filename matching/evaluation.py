@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -20,6 +21,7 @@ PRECISIONS = (0.999, 0.9999)
 FALSE_POSITIVES = 0.001
 CALIBRATION_EDGES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999, 1.0)
 BOOTSTRAPS = 1000
+_INTERVAL = (0.025, 0.975)
 
 
 class PairScore(NamedTuple):
@@ -51,13 +53,16 @@ class Bin(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Recall at the bound of one group's true pairs, with its bootstrap interval (95 %)."""
+    """Recall at the bound of the true pairs that touch one group, ``gap`` what it is above that of all others; both with bootstrap intervals (95 %)."""
 
     group: str
     pairs: int
     recall: float
     low: float
     high: float
+    gap: float
+    gap_low: float
+    gap_high: float
 
 
 @dataclass(frozen=True)
@@ -172,18 +177,29 @@ def calibration_table(probabilities: Floats, true: Bools) -> tuple[Bin, ...]:
 
 
 def recall_by_group(truth: Truth, found: frozenset[Pair], groups: Mapping[str, str], seed: int = 0) -> tuple[Gap, ...]:
-    """Recall of the true pairs that touch each group, with its bootstrap interval."""
-    hits: dict[str, list[bool]] = {}
-    for about in sorted(truth.pairs):
-        for group in sorted({groups[key] for key in about if groups.get(key)}):
-            hits.setdefault(group, []).append(about in found)
+    """Recall of the true pairs that touch each group, and its gap to those that do not, with bootstrap intervals."""
+    pairs, hits = Counter[str](), Counter[str]()
+    for about in truth.pairs:
+        touched = {groups[key] for key in about if groups.get(key)}
+        pairs.update(touched)
+        hits.update(touched if about in found else ())
     draw = np.random.default_rng(seed)
+    total, right = len(truth.pairs), len(truth.pairs & found)
     gaps = []
-    for group, values in sorted(hits.items()):
-        recall = sum(values) / len(values)
-        low, high = np.quantile(draw.binomial(len(values), recall, BOOTSTRAPS) / len(values), [0.025, 0.975])
-        gaps.append(Gap(group, len(values), recall, float(low), float(high)))
+    for group, count in sorted(pairs.items()):
+        own, rest = _draws(draw, hits[group], count), _draws(draw, right - hits[group], total - count)
+        recall, others = hits[group] / count, (right - hits[group]) / max(total - count, 1)
+        above = own - rest if total > count else np.zeros(1)
+        low, high = np.quantile(own, _INTERVAL)
+        gap_low, gap_high = np.quantile(above, _INTERVAL)
+        gaps.append(Gap(group, count, recall, float(low), float(high), recall - others if total > count else 0.0, float(gap_low), float(gap_high)))
     return tuple(gaps)
+
+
+def _draws(draw: np.random.Generator, right: int, count: int) -> Floats:
+    """Recalls of samples drawn again from ``count`` pairs of which ``right`` are found."""
+    drawn: Floats = draw.binomial(count, right / max(count, 1), BOOTSTRAPS) / max(count, 1)
+    return drawn
 
 
 def evaluate_clusters(clusters: Iterable[Sequence[str]], truth: Truth) -> ClusterQuality:

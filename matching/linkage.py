@@ -58,8 +58,8 @@ def train_on_table(sampled: Sample, *, seed: int, previous: Model | None = None,
     return train(sampled, files=True, population=max(count, 1), seed=seed, previous=previous, defaults=default_model(), progress=progress)
 
 
-def _scored_pairs(sampled: Sample, keys: Sequence[str], scorer: Scorer, progress: Progress) -> list[PairFound]:
-    """The candidate pairs graded possible or better, best first."""
+def _scored_pairs(sampled: Sample, keys: Sequence[str], scorer: Scorer, progress: Progress, *, whole: bool) -> list[PairFound]:
+    """The candidate pairs graded possible or better, or the ``whole`` of them; best first."""
     records, found = sampled.records, []
     total = len(sampled.first)
     places = zip(sampled.first.tolist(), sampled.second.tolist(), sampled.vector.tolist(), strict=True)
@@ -67,18 +67,18 @@ def _scored_pairs(sampled: Sample, keys: Sequence[str], scorer: Scorer, progress
         if done % STEP == 0:
             progress("scoring", done, total)
         a, b = records[i], records[j]
-        if scorer.grade(scorer.weigh_compared(sampled.vectors[v], a, b)) != GRADES[-1]:
+        if whole or scorer.grade(scorer.weigh_compared(sampled.vectors[v], a, b)) != GRADES[-1]:
             found.append(PairFound(keys[i], keys[j], scorer.score(a, b)))
     progress("scoring", total, total)
     return sorted(found, key=lambda pair: (-pair.scored.weight, pair.left, pair.right))
 
 
-def one_to_one(pairs: Iterable[PairFound]) -> list[PairFound]:
-    """The pairs left when, best first, each record is used once."""
+def one_to_one(pairs: Iterable[PairFound], *, tables: int) -> list[PairFound]:
+    """The pairs left when, best first, each record is used once; an id is of one record in one table, and of one in each of two."""
     used: set[tuple[str, str]] = set()
     kept = []
     for pair in pairs:
-        sides = {("left", pair.left), ("right", pair.right)}
+        sides = {("left", pair.left), ("left" if tables == 1 else "right", pair.right)}
         if used.isdisjoint(sides):
             used |= sides
             kept.append(pair)
@@ -116,12 +116,13 @@ def link(
     pairs: Iterable[tuple[str, str]] | None = None,
     threshold: float = THRESHOLD,
     one_to_one_only: bool = False,
+    whole: bool = False,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> Linked:
     """Left linked to right, or left alone de-duplicated; trained on these rows unless ``model`` is given.
 
-    ``pairs`` scores exactly those pairs of ids, whatever their grade. Ids of left and right that are equal are told
+    ``pairs`` scores exactly those pairs of ids, whatever their grade; ``whole`` keeps all that were compared. Ids of left and right that are equal are told
     apart in clusters by the prefixes ``left:`` and ``right:``.
     """
     rows_left, rows_right = _demographics(left, model), _demographics(right or (), model)
@@ -131,12 +132,12 @@ def link(
     used = trained.model() if trained else model or default_model()
     scorer = Scorer(used)
     if pairs is None:
-        found = _scored_pairs(sampled, [key for key, _ in rows], scorer, progress)
+        found = _scored_pairs(sampled, [key for key, _ in rows], scorer, progress, whole=whole)
     else:
         lefts, rights = dict(rows_left), dict(rows_right or rows_left)
         found = [PairFound(x, y, scorer.score(lefts[x], rights[y])) for x, y in pairs]
     if one_to_one_only:
-        found = one_to_one(found)
+        found = one_to_one(found, tables=1 if right is None else 2)
     apart = right is not None and not {key for key, _ in rows_left}.isdisjoint(key for key, _ in rows_right)
     named = [("left:" + k, d) for k, d in rows_left] + [("right:" + k, d) for k, d in rows_right] if apart else rows
     joined = [p._replace(left="left:" + p.left, right="right:" + p.right) for p in found] if apart else found

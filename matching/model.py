@@ -103,6 +103,10 @@ class Model:
     training: Mapping[str, Any]
     document: bytes
 
+    def table(self) -> bytes | None:
+        """The bytes of the frequency table that its document names, None where it has none."""
+        return frequency_bytes(self.totals, self.frequencies) if self.totals else None
+
 
 class UnusableModel(ValueError):
     """A model document that cannot be used; the sentence says why and names no patient."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from matching.demographics import RawAddress, RawIdentifier, RawName, RecordFacts
 from matching.normalise import fold
@@ -126,6 +127,23 @@ def date_from_text(text: str, date_format: str = "") -> str:
     if found:
         return found[1]
     return text if _YEAR_MONTH.fullmatch(text) else ""
+
+
+class DatesRead(NamedTuple):
+    """How many rows of a table give a birth date, of how many it is not read, and of how many read day first the month is above 12 but the day is not."""
+
+    given: int
+    unread: int
+    month_first: int
+
+
+def read_dates(lines: Iterable[Mapping[str, str]], columns: Columns, date_format: str = "") -> DatesRead:
+    """What became of the birth dates of a table's lines."""
+    headers = [column for role, column in columns if role == "birth_date"]
+    texts = [text for line in lines for column in headers if (text := str(line.get(column) or "").strip())]
+    dates = [date_from_text(text, date_format) for text in texts]
+    swapped = sum(found[5:7] > "12" >= found[8:10] for found in dates)
+    return DatesRead(len(texts), dates.count(""), swapped)
 
 
 def _name(values: Mapping[str, str]) -> RawName:

@@ -149,8 +149,54 @@ def test_one_to_one_and_the_seed_are_taken(files, tmp_path, capsys):
 def test_dates_are_read_as_the_format_says(tmp_path, capsys):
     rows = [{"id": str(n), "family": f"Archer{n}", "dob": f"0{n}/14/1980"} for n in range(1, 4)]
     save(tmp_path / "us.csv", rows)
-    command = ["link", "--left", tmp_path / "us.csv", "--out", tmp_path / "pairs.csv", "--date-format", "%m/%d/%Y"]
-    assert run(capsys, *command).code == 0
+    command = ["link", "--left", tmp_path / "us.csv", "--out", tmp_path / "pairs.csv"]
+    told = run(capsys, *command, "--date-format", "%m/%d/%Y")
+    assert (told.code, "birth dates" in told.err) == (0, False)
+    assert "3 of 3 birth dates have a month above 12; perhaps --date-format %m/%d/%Y" in run(capsys, *command).err
+    assert "3 of 3 birth dates cannot be read and count as missing" in run(capsys, *command, "--date-format", "%Y%m%d").err
+
+
+@pytest.mark.parametrize("format_", ["%d/%m", "day", "%Y", "%H:%M", "%Y-%m-%d %"])
+def test_a_date_format_that_tells_no_day_is_refused(files, tmp_path, capsys, format_):
+    ran = run(capsys, "link", "--left", files / "left.csv", "--out", tmp_path / "pairs.csv", "--date-format", format_)
+    assert (ran.code, "--date-format: it must have day, month and year" in ran.err) == (2, True)
+
+
+def test_no_file_is_written_over_one_that_is_read_or_written(files, tmp_path, capsys):
+    table = save(tmp_path / "left.csv", read(files / "left.csv"))
+    before = table.read_bytes()
+    for more in (["--out", tmp_path / "." / "left.csv"], ["--out", tmp_path / "a.csv", "--clusters", table], ["--out", tmp_path / "a.csv", "--clusters", tmp_path / "a.csv"]):
+        ran = run(capsys, "link", "--left", table, *more)
+        assert (ran.code, "give another file" in ran.err) == (2, True)
+    assert table.read_bytes() == before
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_each_row_of_one_table_is_used_once(tmp_path, capsys):
+    rows = [{"id": str(number), "family": "Okonkwo", "given": "Adaeze", "dob": "1980-05-17", "postcode": "BN1 1AA"} for number in range(3)]
+    save(tmp_path / "rows.csv", [*rows, *({"id": f"o{n}", "family": FAMILIES[n], "given": GIVENS[n], "dob": f"19{50 + n}-01-02", "postcode": f"BN{n} 2BB"} for n in range(20))])
+    assert run(capsys, "link", "--left", tmp_path / "rows.csv", "--out", tmp_path / "pairs.csv", "--one-to-one").code == 0
+    used = [row[side] for row in read(tmp_path / "pairs.csv") for side in ("left_id", "right_id")]
+    assert len(used) == len(set(used)) > 0
+
+
+def test_a_model_used_is_kept_with_its_frequencies(files, linked, tmp_path, capsys):
+    command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP]
+    kept = tmp_path / "elsewhere"
+    kept.mkdir()
+    assert run(capsys, *command, "--out", kept / "one.csv", "--model", linked[0] / "model.json", "--save-model", kept / "model.json").code == 0
+    assert run(capsys, *command, "--out", kept / "two.csv", "--model", kept / "model.json").code == 0
+    assert (kept / "one.csv").read_bytes() == (kept / "two.csv").read_bytes()
+
+
+def test_all_pairs_compared_are_written_where_asked(files, linked, tmp_path, capsys):
+    command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--model", linked[0] / "model.json"]
+    assert run(capsys, *command, "--out", tmp_path / "all.csv", "--all-pairs").code == 0
+    rows = read(tmp_path / "all.csv")
+    assert {"certain", "certainly-not"} <= {row["grade"] for row in rows}
+    assert [row for row in rows if row["grade"] != "certainly-not"] == [row for row in read(linked[0] / "pairs.csv") if row["grade"] != "certainly-not"]
+    ran = run(capsys, "evaluate", "--pairs", tmp_path / "all.csv", "--truth", files / "truth.csv")
+    assert measure(ran.out, "block recall") > 0.97
 
 
 @pytest.mark.parametrize(
@@ -160,6 +206,7 @@ def test_dates_are_read_as_the_format_says(tmp_path, capsys):
         (b"id,given\n1\n", [], "line 2"),
         (b"\xff\xfe", [], "not UTF-8"),
         (b"", [], "no header line"),
+        (b"id,given\n1,A\n2,B\0\n", [], "line 3: it has a NUL character"),
         (b"one,two\n1,2\n", [], "exactly one column must have the role id"),
         (b"id,given\n1,A\n2,B\n", ["--columns", "id=no"], "no table has a column no"),
         (b"id,given\n1,A\n2,B\n", ["--columns", "id=id,colour=given"], "role=column"),
@@ -216,6 +263,7 @@ def test_recall_is_compared_between_groups(files, linked, capsys):
     ran = run(capsys, "evaluate", "--pairs", linked[0] / "pairs.csv", "--truth", files / "truth.csv", "--groups", files / "persons.csv")
     assert ran.code == 0
     assert {line.split("│")[1].strip() for line in ran.out.splitlines() if line.startswith(("│ young", "│ old"))} == {"young", "old"}
+    assert "its gap to that of all others" in ran.out
 
 
 def test_a_true_pair_that_is_not_given_counts_against_recall(files, tmp_path, capsys):

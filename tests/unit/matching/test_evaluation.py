@@ -90,7 +90,10 @@ def test_recall_is_compared_between_groups():
     assert [(gap.group, gap.pairs) for gap in gaps] == [("old", 3), ("young", 1)]
     assert gaps[0].recall == pytest.approx(1 / 3)
     assert gaps[0].low <= gaps[0].recall <= gaps[0].high
-    assert gaps[1][2:] == (0.0, 0.0, 0.0)
+    assert gaps[1][2:5] == (0.0, 0.0, 0.0)
+    assert gaps[0].gap == pytest.approx(1 / 3) == -gaps[1].gap
+    assert gaps[0].gap_low <= gaps[0].gap <= gaps[0].gap_high
+    assert recall_by_group(TRUTH, frozenset(), dict.fromkeys(("a1", "a2", "a3", "b1", "b2"), "all"))[0][5:] == (0.0, 0.0, 0.0)
     assert evaluate(PAIRS, TRUTH, groups={"b1": "young"}).groups[0].recall == 1.0
 
 

@@ -104,7 +104,8 @@ def test_exactly_the_pairs_asked_for_are_scored(linked):
 
 def test_one_to_one_uses_each_record_once(linked):
     pairs = [PairFound(*ids, linked.pairs[0].scored) for ids in (("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("x", "z"))]
-    assert [(p.left, p.right) for p in one_to_one(pairs)] == [("a", "x"), ("b", "y"), ("x", "z")]
+    assert [(p.left, p.right) for p in one_to_one(pairs, tables=2)] == [("a", "x"), ("b", "y"), ("x", "z")]
+    assert [(p.left, p.right) for p in one_to_one(pairs, tables=1)] == [("a", "x"), ("b", "y")]
     found = link(LEFT, RIGHT, model=linked.model, one_to_one_only=True)
     assert len({p.left for p in found.pairs}) == len(found.pairs) == len({p.right for p in found.pairs})
 
