@@ -21,7 +21,7 @@ from app.ingest.reviews import AUDIT
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
 from app.settings import load_settings
-from matching.comparisons import level_name
+from matching.waterfall import spelled
 
 PRINTED = 120
 """Columns of a table that does not go to a terminal."""
@@ -202,31 +202,29 @@ def explain(config: Path | None, first: str, second: str, as_json: bool) -> None
 
 
 def _as_json(found: Explanation) -> dict[str, Any]:
-    scored = found.scored
     return {
-        "records": [found.a.id, found.b.id], "together": found.together, "weight": scored.weight, "p": scored.p, "grade": scored.grade,
-        "start": scored.start, "fields": [one._asdict() for one in scored.contributions], "rivals": [one._asdict() for one in scored.rivals],
-        "bound": scored.bound, "caps": [one._asdict() for one in scored.caps], "vetoes": list(scored.vetoes), "shared_keys": list(found.shared),
-        "over_cap": list(found.over_cap), "rank": found.rank,
+        "records": [found.a.id, found.b.id], "together": found.together, **spelled(found.why),
+        "shared_keys": list(found.shared), "over_cap": list(found.over_cap), "rank": found.rank,
         "edges": [{"kind": edge.kind, "by": edge.agent, "cause": edge.cause, "grade": edge.grade, "weight": edge.weight} for edge in found.edges],
     }  # fmt: skip
 
 
 def _print(found: Explanation) -> None:
-    scored = found.scored
-    table = Table("", "level", "weight (bits)", title=f"weight {scored.weight:+.2f}, p {scored.p:.6f}: {scored.grade}")
-    table.add_row("start", "", f"{scored.start:+.2f}")
-    for one in scored.contributions:
-        table.add_row(one.field, f"{one.level} {level_name(one.field, one.level)}", f"{one.weight:+.2f}")
-    for rival in scored.rivals:
-        table.add_row(f"rival: {rival.rival}", "", f"{rival.weight:+.2f}")
-    if abs(scored.bound) > 0.005:
-        table.add_row("cut at the bounds", "", f"{scored.bound:+.2f}")
+    why = spelled(found.why)
+    table = Table("", "level", "weight (bits)", "of that by frequency", title=f"weight {why['weight']:+.2f}, p {why['p']:.6f}: {why['grade']}")
+    table.add_row("start", "", f"{why['start']:+.2f}")
+    for one in why["fields"]:
+        table.add_row(one["field"], f"{one['level']} {one['name']}", f"{one['weight']:+.2f}", f"{one['frequency']:+.2f}" if one["frequency"] else "")
+    for rival in why["rivals"]:
+        table.add_row(f"rival: {rival['rival']}", "", f"{rival['weight']:+.2f}")
+    if why["cut"]:
+        table.add_row("cut at the bounds", "", f"{why['cut']:+.2f}")
     _console().print(table)
-    for cap in scored.caps:
-        click.echo(f"cap: {cap.rule}: at most {cap.grade}")
-    for veto in scored.vetoes:
+    for cap in why["caps"]:
+        click.echo(f"cap: {cap['rule']}: at most {cap['grade']}")
+    for veto in why["vetoes"]:
         click.echo(f"veto: {veto}")
+    click.echo("bounds: " + ", ".join(f"{one['grade']} from {one['weight']:+.2f}" for one in why["bounds"]) + (", calibrated" if why["calibrated"] else ""))
     for edge in found.edges:
         grade = "" if edge.weight is None else f", {edge.grade} at {edge.weight:+.2f},"
         click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause})")

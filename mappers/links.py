@@ -7,9 +7,11 @@ Each decision makes one Provenance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from mappers.waterfall import Waterfall, as_extension
 
 AGENT_TYPE = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
@@ -24,8 +26,8 @@ class Decision:
     """One decision about links: ``action`` linked, unlinked, merged, split, undone, lifted, unmerged, review, confirmed or rejected.
 
     ``agent`` names who decided: the matcher with its model, a feed with its message, or a steward. ``edge`` is the id
-    of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair. ``fields`` gives the
-    comparison level and weight of each field by name, never a value.
+    of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair, and ``why`` the waterfall of
+    that score, which names fields and levels, never a value.
     """
 
     action: str
@@ -35,7 +37,7 @@ class Decision:
     edge: str = ""
     grade: str | None = None
     weight: float | None = None
-    fields: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    why: Waterfall | None = None
     occurred: str | None = None
 
 
@@ -57,7 +59,7 @@ def linkage(id: str, base: str, *, golden: str | None, members: Sequence[str], f
 
 
 def evidence(decision: Decision, base: str) -> list[dict[str, Any]]:
-    """The extensions that show why: grade, weight, edge, and each field's level and weight."""
+    """The extensions that show why: grade, weight, edge, and the waterfall of the score."""
     extensions: list[dict[str, Any]] = []
     if decision.grade is not None:
         extensions.append({"url": MATCH_GRADE, "valueCode": decision.grade})
@@ -65,17 +67,8 @@ def evidence(decision: Decision, base: str) -> list[dict[str, Any]]:
         extensions.append({"url": f"{base}/StructureDefinition/match-weight", "valueDecimal": round(decision.weight, 3)})
     if decision.edge:
         extensions.append({"url": f"{base}/StructureDefinition/edge", "valueId": decision.edge})
-    extensions += [
-        {
-            "url": f"{base}/StructureDefinition/field-evidence",
-            "extension": [
-                {"url": "field", "valueCode": name.replace("_", "-").replace(":", ".").replace("/", ".")[:64]},
-                {"url": "level", "valueString": level},
-                {"url": "weight", "valueDecimal": round(weight, 3)},
-            ],
-        }
-        for name, (level, weight) in sorted(decision.fields.items())
-    ]
+    if decision.why is not None:
+        extensions.append(as_extension(decision.why, f"{base}/StructureDefinition/match-waterfall"))
     return extensions
 
 

@@ -18,7 +18,6 @@ from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
 from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
 from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise, passes_check
-from matching.scoring import Scored
 
 STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubted"
 """What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good;
@@ -245,11 +244,6 @@ def evidential_conflict(work: Work, a: Record, b: Record) -> bool:
     """True where both records hold evidential NHS numbers (nhs.md 2) and these differ."""
     first, second = demographics_of(work, a), demographics_of(work, b)
     return first.nhs_state == EVIDENTIAL == second.nhs_state and first.nhs_number != second.nhs_number
-
-
-def field_evidence(scored: Scored) -> dict[str, tuple[str, float]]:
-    """Level and weight of each field compared, by name; never a value."""
-    return {one.field: (str(one.level), round(one.weight, 4)) for one in scored.contributions}
 
 
 def header_demographics(work: Work, facts: PatientFacts, stamp: Stamp) -> str:

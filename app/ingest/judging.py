@@ -18,6 +18,7 @@ from matching.blocking import BLOCK_CAP, blocking_keys, family_of, is_thin, rank
 from matching.evaluation import ClusterQuality, evaluate_clusters, truth_from_clusters
 from matching.model import GRADES
 from matching.scoring import Scored
+from matching.waterfall import Waterfall, waterfall
 
 CERTAIN = GRADES[0]
 
@@ -34,6 +35,7 @@ class Explanation:
     a: Record
     b: Record
     scored: Scored
+    why: Waterfall
     edges: tuple[Edge, ...]
     shared: tuple[str, ...]
     over_cap: tuple[str, ...] = ()
@@ -55,10 +57,11 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
     not_same = any(edge.kind == "not-same" for edge in edges)
     scored = services.scorer.score(*demographics, not_same=not_same)
     families = tuple(sorted({family_of(key) for key in shared}))
+    why = waterfall(scored, services.scorer)
     if principal.organisations is not None:
-        return Explanation(a, b, scored, edges, families, together=together)
+        return Explanation(a, b, scored, why, edges, families, together=together)
     place = ranked.index(b.number) + 1 if b.number in ranked else None
-    return Explanation(a, b, scored, edges, families, tuple(sorted({family_of(key) for key in over})), place, together)
+    return Explanation(a, b, scored, why, edges, families, tuple(sorted({family_of(key) for key in over})), place, together)
 
 
 def _existing(snapshot: Snapshot, id: str) -> Record:

@@ -39,6 +39,7 @@ from mappers.context import NHS_NUMBER
 from matching.learning import MOST_PEOPLE_OF_A_NUMBER, is_stopped_number
 from matching.normalise import normal_number
 from matching.scoring import Scored
+from matching.waterfall import waterfall
 
 Said = Mapping[str, Any]
 MANY = 50
@@ -146,7 +147,7 @@ def _judge_doubt(work: Work, number: str, holding: Sequence[Record] | None = Non
     now = {"records": sorted({id for pair in asked for id in pair}), "about": sorted({id for pair in pairs for id in pair})}
     if now != {name: before[name] for name in now}:
         _keep_doubt(work, number, now)
-    questions = [Question("confusion", pair, "Two people seem to use one NHS number.", scored) for pair, scored in asked.items()]
+    questions = [Question("confusion", pair, "Two people seem to use one NHS number.", waterfall(scored, work.services.scorer)) for pair, scored in asked.items()]
     ask(work, {*before["about"], *now["about"]}, questions, frozenset({"confusion"}))
     return work.records(sorted(set(before["records"]) ^ set(now["records"])))
 

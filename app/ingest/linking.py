@@ -14,7 +14,7 @@ import orjson
 
 from app.ingest.assertions import in_force
 from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
-from app.ingest.evidence import field_evidence, matched_demographics
+from app.ingest.evidence import matched_demographics
 from app.ingest.identity import digest_key
 from app.ingest.learned import doubted_numbers, judge, learn
 from app.ingest.limits import Check, OutOfTime, limit, unlimited
@@ -33,6 +33,7 @@ from matching.linking import CONFUSION, EdgeProposal
 from matching.persons import assign_person_ids
 from matching.records import Candidate, pair
 from matching.records import Edge as PairEdge
+from matching.waterfall import waterfall
 
 LARGEST_BLOCK = 20_000
 """Records of the largest block that the slow lane intersects with others."""
@@ -262,11 +263,7 @@ def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[
 def _scored_edge(work: Work, proposal: EdgeProposal, ids: Mapping[str, str], numbers: Mapping[str, int]) -> Edge:
     a, b = proposal.a, proposal.b
     model = work.services.scorer.model.id
-    evidence = {
-        "model": model, "vector": list(proposal.scored.vector.levels), "fields": field_evidence(proposal.scored),
-        "rivals": {one.rival: round(one.weight, 4) for one in proposal.scored.rivals},
-        "caps": [cap.rule for cap in proposal.scored.caps], "families": list(proposal.families),
-    }
+    evidence = {"model": model, "why": waterfall(proposal.scored, work.services.scorer), "vector": list(proposal.scored.vector.levels), "families": list(proposal.families)}
     return Edge(
         digest_key("scored", ids[a], ids[b]), proposal.kind, ids[a], ids[b], numbers[a], numbers[b], f"matcher:{model[:12]}",
         work.cause.reference, work.cause.occurred, weight=proposal.weight, grade=proposal.grade, evidence=evidence,

@@ -142,7 +142,7 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
         return
     action = "unlinked" if left and not joined else "linked"
     best = next((edge for edge in edges if edge.a in joined or edge.b in joined), None)
-    work.event(action, person=person, before=list(before), after=list(after), edge=best.id if best else "")
+    tell_membership(work, person, before, after, work.act or action, edge=best.id if best else "")
     if work.cause.agent.startswith(STEWARD):
         return
     decision = Decision(
@@ -151,6 +151,12 @@ def _explain(work: Work, person: str, before: Sequence[str], after: Sequence[str
     )
     ends = (best.a, best.b) if best else ()
     _prove(work, decision, [person, *sorted({*joined, *left, *ends})], [*before, *after])
+
+
+def tell_membership(work: Work, person: str, before: Sequence[str], after: Sequence[str], event: str, edge: str = "") -> None:
+    """Tell of a person's records before and after (matching.md 9: linked, unlinked, merged, split, confirmed or rejected)."""
+    work.regrouped.add(person)
+    work.event(event, person=person, before=list(before), after=list(after), edge=edge)
 
 
 def _explain_merges(work: Work) -> None:

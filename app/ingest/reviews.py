@@ -9,13 +9,12 @@ from typing import Any
 import orjson
 
 from app.ingest.edges import Edge
-from app.ingest.evidence import field_evidence
 from app.ingest.identity import digest_key, mint_id
 from app.ingest.resources import save_derived
 from app.ingest.work import Work
 from app.store.contract import REVIEW
 from mappers.links import Decision, linkage, review_task
-from matching.scoring import Scored
+from matching.waterfall import Waterfall, spelled
 
 PARKED = frozenset({
     "merge-of-others-numbers", "merge-across-nhs-numbers", "merge-across-not-same", "link-of-others-numbers", "link-across-nhs-numbers",
@@ -31,12 +30,12 @@ DAILY = frozenset({"possible-match", AUDIT})
 """Kinds that the day's pass asks (``app.ingest.daily``), and that are moot once the persons have changed."""
 
 
-def _evidence(found: Scored | Edge | None) -> dict[str, Any]:
+def _evidence(found: Waterfall | Edge | None) -> dict[str, Any]:
     if found is None:
         return {}
     if isinstance(found, Edge):
-        return {"edge": found.id, "weight": found.weight, "grade": found.grade, "fields": found.evidence.get("fields", {})}
-    return {"weight": found.weight, "grade": found.grade, "fields": field_evidence(found)}
+        return {"edge": found.id, "weight": found.weight, "grade": found.grade, "why": found.evidence.get("why")}
+    return {"weight": found["weight"], "grade": found["grade"], "why": found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Question:
     kind: str
     records: tuple[str, ...]
     reason: str
-    found: Scored | Edge | None = None
+    found: Waterfall | Edge | None = None
     crowd: int = 0
     first: str = ""
 
@@ -65,7 +64,7 @@ class Question:
         return {**_evidence(self.found), **about}
 
 
-def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Scored | Edge | None = None, **details: Any) -> None:
+def open_review(work: Work, kind: str, records: Sequence[str], reason: str, found: Waterfall | Edge | None = None, **details: Any) -> None:
     """Ask a steward about these records; the same open question is asked once.
 
     Where a message is parked, each further one joins the item, and opens it again if it was settled: its AA says that somebody sees it.
@@ -160,7 +159,8 @@ def save_review(work: Work, item: Mapping[str, Any]) -> None:
     linkage_id = mint_id(secret, f"crowd|{item['key']}" if is_crowd(item) else "|".join(["pair", *item["records"]]))
     decision = Decision(
         action="review", recorded=item["opened"], agent="Weald matcher", reason=item["reason"], edge=evidence.get("edge", ""),
-        grade=evidence.get("grade"), weight=evidence.get("weight"), fields={name: tuple(value) for name, value in evidence.get("fields", {}).items()},
+        grade=evidence.get("grade"), weight=evidence.get("weight"),
+        why=spelled(evidence["why"]) if evidence.get("why") else None,
     )
     if len(item["records"]) > 1:
         save_derived(work.tx, linkage(linkage_id, base, golden=None, members=item["records"], active=False), custodian)

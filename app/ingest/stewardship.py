@@ -21,6 +21,7 @@ from app.ingest.evidence import STOPPED, demographics_of
 from app.ingest.identity import digest_key, mint_id
 from app.ingest.learned import Said, holders, known, restore, supersede
 from app.ingest.learned import lift as lift_number
+from app.ingest.people import tell_membership
 from app.ingest.publish import finish
 from app.ingest.records import Record, records_by_identifier
 from app.ingest.resources import save_derived, versioned
@@ -37,6 +38,8 @@ from matching.normalise import normal_number
 
 OUTCOMES = ("same", "different", "cannot-tell", "bad-data")
 _ACTIVITY = {"link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "lift": "lifted", "same": "confirmed", "different": "rejected"}
+_MEMBERSHIP = frozenset({"linked", "unlinked", "merged", "split", "confirmed", "rejected"})
+"""What events of membership are called; what an undone or lifted decision changes is told as linked or unlinked."""
 _VETOED = {
     TWO_NUMBERS: "Records of the two hold different verified NHS numbers; one number must be superseded first.",
     PSEUDO_PERSON: "A record of the two is of a pseudo person or anonymised; it is linked to nobody.",
@@ -77,6 +80,11 @@ class Ruling:
     def key(self) -> str:
         """The key under which it is kept."""
         return f"{self.number:016d}"
+
+    @property
+    def activity(self) -> str:
+        """What it did, as its Provenance and its events say."""
+        return _ACTIVITY.get(self.outcome or self.action, "review")
 
     def about(self, *records: Record) -> None:
         """Note the records that it is about."""
@@ -382,6 +390,7 @@ def act(services: Services, principal: Principal, who: str, why: str, action: st
         work = Work(tx, services, Cause(f"{STEWARD}{who}", f"decision-{number}", now, now))
         ruling = Ruling(work, number, action, why)
         ACTIONS[action](ruling, *arguments)
+        work.act = ruling.activity if ruling.activity in _MEMBERSHIP else ""
         finish(work)
         return _record_decision(ruling)
 
@@ -404,6 +413,10 @@ def _record_decision(ruling: Ruling) -> Decided:
         "learned": ruling.learned,
         "item": ruling.item, "undoes": ruling.undoes, "undone_by": None,
     })  # fmt: skip
+    if ruling.activity in ("confirmed", "rejected"):
+        for person in (one for one in persons if one not in work.regrouped):
+            held = [record.id for record in work.members(person)]
+            tell_membership(work, person, held, held, ruling.activity)
     touched = sorted({*persons, *work.people})
     members = [record.id for person in touched for record in work.members(person)]
     save_derived(work.tx, _provenance(ruling, id, touched), work.custodian([*ruling.records, *members]))
@@ -414,7 +427,7 @@ def _provenance(ruling: Ruling, id: str, touched: Sequence[str]) -> dict[str, An
     work = ruling.work
     shown = versioned(work.tx, [*ruling.records, *touched])
     decision = Decision(
-        action=_ACTIVITY.get(ruling.outcome or ruling.action, "review"),
+        action=ruling.activity,
         recorded=work.tx.now, occurred=work.cause.occurred, agent=work.cause.agent.removeprefix(STEWARD), reason=ruling.why, edge=ruling.stated[0] if ruling.stated else "",
     )
     resource = provenance(id, work.services.settings.canonical_base, decision, targets=shown)

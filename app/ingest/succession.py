@@ -212,7 +212,7 @@ def _restore(work: Work, record: Record, edges: Mapping[str, Edge]) -> None:
     for one in edges_by_id(work.tx, edge.evidence.get("set_aside", ())):
         reopen_edge(work, one)
     work.merges.append(("unmerged", edge.id, edge.a, edge.b))
-    work.event("unmerged", record=edge.a, survivor=edge.b)
+    work.event("record-unmerged", record=edge.a, survivor=edge.b)
     record.replaced_by, record.replaced, record.active = None, None, True
 
 
@@ -227,7 +227,7 @@ def _replace(work: Work, record: Record, edge: Edge, edges: Mapping[str, Edge]) 
     work.tx.remove_blocks(record.number)
     _touch(work, [record, survivor])
     work.merges.append(("merged", edge.id, edge.a, edge.b))
-    work.event("merged", record=edge.a, survivor=edge.b)
+    work.event("record-merged", record=edge.a, survivor=edge.b)
 
 
 def _set_aside(work: Work, loser: Record) -> list[str]:

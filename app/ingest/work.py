@@ -44,6 +44,7 @@ class Work:
     ``merges``: (merged, unmerged, linked or unlinked, edge id, record, the other) of each merge and link done or undone; ``explained``: ids of records
     that a Provenance of this change names; ``named`` the records that the message names, by role; ``folded`` the bytes that the
     records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's;
+    ``act``: what a steward's decision is called in the events of membership, "" where it is none; ``regrouped`` the persons that such an event tells of;
     ``again``: by id of a record that is matched whether or not it changed, the numbers of the records to match it with, None where
     they are to be searched for.
     """
@@ -66,6 +67,8 @@ class Work:
     folded: dict[str, bytes] = field(default_factory=dict)
     astray: set[str] = field(default_factory=set)
     again: dict[str, Sequence[int] | None] = field(default_factory=dict)
+    act: str = ""
+    regrouped: set[str] = field(default_factory=set)
 
     def _one(self, record: Record) -> Record:
         return self.loaded.setdefault(record.id, record)

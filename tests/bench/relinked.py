@@ -27,7 +27,7 @@ from app.settings import load_settings
 from matching.model import GRADES
 from matching.screening import Screen
 
-EVIDENCE = {"model": "0" * 64, "vector": [1] * 17, "fields": {f"field-{n}": [1, 12.3456] for n in range(10)}, "families": ["db", "fy", "nn"]}
+EVIDENCE = {"model": "0" * 64, "vector": [1] * 17, "why": {"fields": [[f"field-{n}", 1, 12.345678, 0.123456] for n in range(10)], "rivals": [["twin", -0.123456]] * 4}, "families": ["db", "fy", "nn"]}
 """About what the evidence of an edge takes."""
 
 

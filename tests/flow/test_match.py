@@ -97,7 +97,7 @@ def test_scores_fall_and_grades_fall_with_them(region, jo):
 
 def test_an_entry_shows_the_evidence_of_each_field_without_values(region, jo):
     [entry, *_], _ = jo.match(patient(address=[ADDRESS]))
-    fields = {piece["valueCode"] for one in entry["search"]["extension"] for piece in one.get("extension", ()) if piece["url"] == "field"}
+    fields = {piece["extension"][0]["valueCode"] for one in entry["search"]["extension"] for piece in one.get("extension", ()) if piece["url"] == "field"}
     assert {"given", "family", "birth-date", "postcode"} <= fields
     assert "Hollis" not in str(entry["search"])
 

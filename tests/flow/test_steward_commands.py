@@ -86,7 +86,7 @@ def test_persons_are_merged_and_split(region, run):
 def test_an_explanation_as_a_table_and_as_json(region, run):
     assert "veto: two-evidential-numbers" in run("explain", mrn("A1"), mrn("X1", "RXC"))
     found = json.loads(run("explain", mrn("B1"), mrn("B2"), "--json"))
-    bars = found["start"] + sum(one["weight"] for one in (*found["fields"], *found["rivals"])) + found["bound"]
+    bars = found["start"] + sum(one["weight"] for one in (*found["fields"], *found["rivals"])) + found["cut"]
     assert bars == pytest.approx(found["weight"], abs=1e-5)
 
 

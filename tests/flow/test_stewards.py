@@ -204,8 +204,26 @@ def test_a_decision_has_one_provenance_with_who_and_why_and_the_versions_it_made
 
 def test_a_decision_is_told_to_subscribers_in_the_same_commit(region, jo):
     jo.unlink(mrn("A1"), AT_RXC)
-    actions = [head["action"] for head, _ in region.kept(EVENT)]
-    assert "unlinked" in actions
+    assert membership(region)[-1][0]["action"] == "unlinked"
+    jo.merge(person(region, mrn("A1")), person(region, mrn("C1")))
+    [*_, (told, _)] = membership(region)
+    assert (told["action"], len(told["before"]), len(told["after"])) == ("merged", 1, 2)
+    jo.split(person(region, mrn("A1")), mrn("C1"))
+    assert membership(region)[-1][0]["action"] == "split"
+
+
+def membership(weald):
+    """The events of membership: those that have a person's records before and after."""
+    return [one for one in weald.kept(EVENT) if "after" in one[0]]
+
+
+@pytest.mark.parametrize(("outcome", "event"), [("same", "confirmed"), ("different", "rejected")])
+def test_an_answer_is_told_whether_or_not_it_moves_a_record(doubtful, jo, outcome, event):
+    weald, task = doubtful
+    jo.settle(task, outcome)
+    told = [head for head, _ in membership(weald) if head["action"] == event]
+    assert told
+    assert {len(one["after"]) for one in told} == ({2} if outcome == "same" else {1})
 
 
 def test_a_decision_needs_who_and_why(region, jo):
@@ -390,9 +408,8 @@ def test_explain_shows_a_waterfall_that_sums_to_the_weight_and_no_value(region):
     alice, other = ids(region, mrn("A1"), AT_RXC)
     found = region.get(f"Patient/{alice}/$explain?other={other}")
     bars = [one for one in found["parameter"] if one["name"] in ("start", "field", "rival", "cut")]
-    weights = [piece["valueDecimal"] for one in bars for piece in one["part"] if piece["name"] == "weight"]
     said = {one["name"]: one for one in found["parameter"]}
-    assert sum(weights) == pytest.approx(said["weight"]["valueDecimal"], abs=1e-4)
+    assert sum(map(bits, bars)) == pytest.approx(said["weight"]["valueDecimal"], abs=1e-4)
     assert said["together"]["valueBoolean"] is True
     assert said["edge"]["part"][0]["valueCode"] == "number"
     assert said["rank"]["valueInteger"] == 1
@@ -415,3 +432,26 @@ def test_parameters_are_made_as_the_standard_has_them(region, jo):
     status, body = jo.post("Patient/$unlink", deciding(named("record", mrn("A1")), named("record", AT_RXC)))
     assert status == 200
     assert parameters(*body["parameter"]) == body
+
+
+def test_a_task_an_explanation_and_a_match_tell_one_waterfall(doubtful, jo):
+    """matching.md 10: one structure, whose bars sum to the weight."""
+    weald, task = doubtful
+    why = waterfall_of(task["extension"])
+    a, b = (one["valueReference"]["reference"] for one in task["input"])
+    told = weald.get(f"{a}/$explain?other={b}")["parameter"]
+    assert [one["url"] for one in why] == [one["name"] for one in told if one["name"] in {one["url"] for one in why}]
+    bars = [one for one in why if one["url"] in ("start", "field", "rival", "cut")]
+    assert sum(map(bits, bars)) == pytest.approx(next(one["valueDecimal"] for one in why if one["url"] == "weight"), abs=1e-4)
+    matches, _ = jo.match({"name": [{"family": "Marsh", "given": ["Bea"]}], "birthDate": "1985-06-30", "gender": "female"})
+    assert {"start", "field", "bound", "model"} <= {one["url"] for one in waterfall_of(matches[0]["search"]["extension"])}
+
+
+def waterfall_of(extensions):
+    return next(one["extension"] for one in extensions if one["url"].endswith("/match-waterfall"))
+
+
+def bits(bar):
+    """The weight of a bar, of a task's or of an explanation's."""
+    under = bar.get("extension", ()) or bar.get("part", ())
+    return bar["valueDecimal"] if "valueDecimal" in bar else next(part["valueDecimal"] for part in under if "weight" in (part.get("url"), part.get("name")))

@@ -13,7 +13,8 @@ from app.web.answers import fhir_response
 from app.web.door import Exchange
 from app.web.negotiation import pairs_from_query
 from app.web.parameters import parameters, part
-from matching.model import GRADES
+from mappers.waterfall import as_parameters
+from matching.waterfall import spelled
 
 _ALLOWED = ("other", "_format", "_pretty")
 
@@ -27,45 +28,11 @@ def explain(exchange: Exchange, id: str | None) -> Response:
     if not other:
         raise ParameterMissing("Give the parameter other.", expression="other")
     found = explain_pair(exchange.services, exchange.principal, id or "", other)
-    return fhir_response(parameters(*_summary(exchange, found), *_bars(found), *_rules(found), *_edges(found), *_blocks(found)))
+    return fhir_response(parameters(*_summary(found), *as_parameters(spelled(found.why)), *_edges(found), *_blocks(found)))
 
 
-def _summary(exchange: Exchange, found: Explanation) -> list[dict[str, Any]]:
-    scored = found.scored
-    bounds = zip(GRADES, exchange.services.scorer.weight_bounds, strict=False)
-    return [
-        *(part("record", valueReference={"reference": f"Patient/{one.id}"}) for one in (found.a, found.b)),
-        part("together", valueBoolean=found.together), part("weight", valueDecimal=scored.weight), part("p", valueDecimal=round(scored.p, 9)),
-        part("grade", valueCode=scored.grade),
-        part("model", valueString=exchange.services.scorer.model.id),
-        *(part("bound", part=[part("grade", valueCode=grade), part("weight", valueDecimal=round(weight, 6))]) for grade, weight in bounds),
-    ]  # fmt: skip
-
-
-def _bar(name: str, what: str, weight: float, *more: dict[str, Any]) -> dict[str, Any]:
-    return part(name, part=[part("name", valueString=what), *more, part("weight", valueDecimal=round(weight, 6))])
-
-
-def _bars(found: Explanation) -> list[dict[str, Any]]:
-    scored = found.scored
-    return [
-        _bar("start", "expected matches", scored.start),
-        *(
-            _bar("field", one.field, one.weight, part("level", valueInteger=one.level), part("frequency", valueDecimal=round(one.frequency, 6)))
-            for one in scored.contributions
-        ),
-        *(_bar("rival", one.rival, one.weight) for one in scored.rivals),
-        *([_bar("cut", "at the bounds", scored.bound)] if abs(scored.bound) > 1e-5 else []),
-    ]
-
-
-def _rules(found: Explanation) -> list[dict[str, Any]]:
-    scored = found.scored
-    return [
-        *(part("cap", part=[part("rule", valueCode=cap.rule), part("grade", valueCode=cap.grade)]) for cap in scored.caps),
-        *(part("veto", valueCode=veto) for veto in scored.vetoes),
-        *([part("confusion", valueBoolean=True)] if scored.confusion else []),
-    ]
+def _summary(found: Explanation) -> list[dict[str, Any]]:
+    return [*(part("record", valueReference={"reference": f"Patient/{one.id}"}) for one in (found.a, found.b)), part("together", valueBoolean=found.together)]
 
 
 def _edges(found: Explanation) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import orjson
 from flask import Response
 
 from app.errors import BadRequest, ParameterMissing
-from app.ingest.evidence import facts_from_patient, field_evidence, is_enough
+from app.ingest.evidence import facts_from_patient, is_enough
 from app.ingest.finding import Found, Search, find_persons
 from app.store.contract import Snapshot
 from app.web import bundles
@@ -18,6 +18,7 @@ from app.web.door import Exchange
 from app.web.outcomes import issue, outcome
 from app.web.parameters import Given, check_query, given_from_body
 from mappers.links import Decision, evidence
+from matching.waterfall import spelled, waterfall
 
 _TAKES = {"resource": "resource", "onlyCertainMatches": "boolean", "count": "count"}
 
@@ -61,8 +62,9 @@ def _entries(exchange: Exchange, snapshot: Snapshot, found: tuple[Found, ...]) -
 
 
 def _search(exchange: Exchange, found: Found) -> bytes:
-    """Bundle.entry.search: score, grade, and the evidence of each field by name and level."""
-    decision = Decision("match", "", "", "", grade=found.grade, weight=found.scored.weight, fields=field_evidence(found.scored))
+    """Bundle.entry.search: score, grade, and the waterfall of the record that fits best; a grade below the waterfall's has the reason among the issues."""
+    why = spelled(waterfall(found.scored, exchange.services.scorer))
+    decision = Decision("match", "", "", "", grade=found.grade, weight=found.scored.weight, why=why)
     extensions = evidence(decision, exchange.services.settings.canonical_base)
     return orjson.dumps({"extension": extensions, "mode": "match", "score": round(found.score, 6)})
 

@@ -7,7 +7,15 @@ from mappers.links import MATCH_GRADE, Decision, linkage, provenance, review_tas
 
 W = "https://weald.example/fhir"
 NOW = "2026-01-01T12:00:00.000Z"
-SCORED = Decision("linked", NOW, "matcher:abc", "names, birth date and phone agree", edge="e1", grade="certain", weight=23.45678, fields={"given": ("1", 7.5), "id:x/y": ("2", -1.0)})
+WHY = {
+    "model": "f00d", "weight": 23.45678, "p": 0.9999, "calibrated": False, "grade": "certain", "start": -10.0,
+    "fields": [
+        {"field": "given", "level": 1, "name": "equal", "weight": 7.5, "frequency": 2.5}, {"field": "id:x/y", "level": 2, "name": "one slip", "weight": -1.0, "frequency": 0.0},
+    ],
+    "rivals": [{"rival": "twin", "weight": -0.5}], "cut": 0.0, "caps": [{"rule": "twin_pattern", "grade": "probable"}], "vetoes": ["not-same"], "confusion": True,
+    "bounds": [{"grade": "certain", "weight": 9.96}],
+}  # fmt: skip
+SCORED = Decision("linked", NOW, "matcher:abc", "names, birth date and phone agree", edge="e1", grade="certain", weight=23.45678, why=WHY)
 
 
 def by_url(extensions):
@@ -37,8 +45,10 @@ def test_a_decision_is_a_provenance_with_grade_weight_edge_and_evidence_by_field
     assert found[MATCH_GRADE]["valueCode"] == "certain"
     assert found[f"{W}/StructureDefinition/match-weight"]["valueDecimal"] == 23.457
     assert found[f"{W}/StructureDefinition/edge"]["valueId"] == "e1"
-    fields = [{part["url"]: part for part in one["extension"]} for one in made["extension"] if one["url"].endswith("field-evidence")]
-    assert [(one["field"]["valueCode"], one["level"]["valueString"], one["weight"]["valueDecimal"]) for one in fields] == [("given", "1", 7.5), ("id.x.y", "2", -1.0)]
+    why = found[f"{W}/StructureDefinition/match-waterfall"]["extension"]
+    fields = [{part["url"]: part for part in one["extension"]} for one in why if one["url"] == "field"]
+    assert [(one["name"]["valueCode"], one["level"]["valueInteger"], one["weight"]["valueDecimal"]) for one in fields] == [("given", 1, 7.5), ("id.x.y", 2, -1.0)]
+    assert [one["url"] for one in why if one["url"] != "field"] == ["start", "rival", "weight", "p", "calibrated", "grade", "cap", "veto", "confusion", "bound", "model"]
     assert made["agent"][0]["who"]["display"] == "matcher:abc"
     validate(made)
 
