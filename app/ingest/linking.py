@@ -28,8 +28,10 @@ from matching import linking as matcher
 from matching.blocking import BLOCK_CAP, SLOW_LANE_CAP, blocking_keys, in_order, is_no_key, is_thin, is_under_blocked, shares, slow_lane
 from matching.caps import vetoes
 from matching.clustering import Component, Partition, derive
+from matching.comparisons import SAME_AUTHORITY
 from matching.demographics import Demographics, pack, unpack
 from matching.linking import CONFUSION, EdgeProposal
+from matching.model import GRADES
 from matching.persons import assign_person_ids
 from matching.records import Candidate, pair
 from matching.records import Edge as PairEdge
@@ -258,6 +260,14 @@ def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[
         before = known.get(id)
         if before is None or (before.weight, before.grade, before.kind) != (edge.weight, edge.grade, edge.kind):
             put_edge(work, edge)
+            _tell_of_duplicate(work, edge, before)
+
+
+def _tell_of_duplicate(work: Work, edge: Edge, before: Edge | None) -> None:
+    """Tell the trust that has two numbers for one patient, once the two records are linked (matching.md 6, same authority)."""
+    certain = [one is not None and one.grade == GRADES[0] for one in (edge, before)]
+    if certain == [True, False] and edge.evidence["vector"][SAME_AUTHORITY] == 2:
+        work.event("duplicate-in-trust", records=[edge.a, edge.b])
 
 
 def _scored_edge(work: Work, proposal: EdgeProposal, ids: Mapping[str, str], numbers: Mapping[str, int]) -> Edge:

@@ -226,6 +226,13 @@ def test_an_answer_is_told_whether_or_not_it_moves_a_record(doubtful, jo, outcom
     assert {len(one["after"]) for one in told} == ({2} if outcome == "same" else {1})
 
 
+def test_a_trust_that_has_two_numbers_for_one_patient_is_told(weald):
+    """matching.md 6, same authority."""
+    weald.accept(adt("A28", pid(cx("B1"), number=NUMBERS["bea"], who=BEA), **OLD), adt("A28", pid(cx("B2"), number=NUMBERS["bea"], who=BEA), **OLD))
+    told = [head for head, _ in weald.kept(EVENT) if head["action"] == "duplicate-in-trust"]
+    assert [sorted(one["records"]) for one in told] == [sorted(ids(weald, mrn("B1"), mrn("B2")))]
+
+
 def test_a_decision_needs_who_and_why(region, jo):
     record = [named("record", mrn("A1")), named("record", AT_RXC)]
     assert jo.refused("Patient/$unlink", *record, why="") == (400, "required")
