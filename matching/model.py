@@ -41,6 +41,8 @@ SIZE_BOUNDS: Mapping[str, tuple[str, float, float]] = MappingProxyType({
 
 TERM_FIELDS = ("given", "family", "city", "postcode")
 SHARED_FIELDS = ("phone", "email", "street")
+IDENTIFIER = "id:"
+"""How the field of an extra identifier begins; before its name."""
 KAPPA = 1000.0
 LEAST_COUNT = 5
 

@@ -30,7 +30,7 @@ from matching.comparisons import (
     compare,
 )
 from matching.demographics import Demographics
-from matching.model import GRADES, LEAST_COUNT, RIVALS, SHARED_FIELDS, Model, alpha
+from matching.model import GRADES, IDENTIFIER, LEAST_COUNT, RIVALS, SHARED_FIELDS, Model, alpha
 
 LEAST_WEIGHT = -30.0
 GREATEST_WEIGHT = 60.0
@@ -76,10 +76,10 @@ class Scored:
 
 
 class _Base(NamedTuple):
-    """The product of a vector's factors, those of its terms apart, and the places of the terms."""
+    """The product of a vector's factors, those of its terms apart, and the terms: places of fields, and names of identifiers."""
 
     factors: Factors
-    terms: tuple[int, ...]
+    terms: tuple[int | str, ...]
 
 
 _TERM_PLACES = (GIVEN, FAMILY, CITY, POSTCODE, PHONE, EMAIL, STREET)
@@ -94,13 +94,15 @@ class Scorer:
             field: (_ONES, *(self._of_ratio(field, level.m / level.u) for level in levels)) for field, levels in model.fields.items()
         }
         self._start: Factors = (model.lambda_match, *self._sizes())  # type: ignore[assignment]
-        self._has_identifier_fields = any(field.startswith("id:") for field in model.fields)
+        self._has_identifier_fields = any(field.startswith(IDENTIFIER) for field in model.fields)
         self._term_places = tuple(
             place for place in _TERM_PLACES if FIELDS[place] in model.fields and FIELDS[place] in model.totals
         )
         births = model.fields.get("birth_date", ())
         self.partial_against = frozenset(place for place in (4, 5) if births and births[place - 1].weight < 0)
-        self._terms: dict[int, dict[str, Factors]] = {place: {} for place in self._term_places}
+        self._term_identifiers = frozenset(field for field in model.fields if field.startswith(IDENTIFIER) and field in model.totals)
+        terms: tuple[int | str, ...] = (*self._term_places, *self._term_identifiers)
+        self._terms: dict[int | str, dict[str, Factors]] = {term: {} for term in terms}
         self._bases: dict[Vector, _Base] = {}
         self.bounds = model.costs.bounds
         self.weight_bounds = tuple(log2(p / (1 - p)) for p in self.bounds)
@@ -116,14 +118,15 @@ class Scorer:
             values.append(share * ratio + 1.0 - share)
         return tuple(values)  # type: ignore[return-value]
 
-    def _term_factors(self, place: int, value: str) -> Factors:
+    def _term_factors(self, term: int | str, value: str) -> Factors:
         """The factors of agreeing in this very value, from its frequency (matching.md 5, Term frequency)."""
-        known = self._terms[place].get(value)
+        known = self._terms[term].get(value)
         if known is None:
-            known = self._of_ratio(FIELDS[place], self._term_ratio(FIELDS[place], value))
-            if len(self._terms[place]) >= _TERMS_KEPT:
-                self._terms[place].clear()
-            self._terms[place][value] = known
+            field = term if isinstance(term, str) else FIELDS[term]
+            known = self._of_ratio(field, self._term_ratio(field, value))
+            if len(self._terms[term]) >= _TERMS_KEPT:
+                self._terms[term].clear()
+            self._terms[term][value] = known
         return known
 
     def _term_ratio(self, field: str, value: str) -> float:
@@ -131,7 +134,7 @@ class Scorer:
         model = self.model
         first, second = model.fields[field][0], model.fields[field][1]
         count, total = model.frequencies.get(field, {}).get(value, 0), model.totals[field]
-        if field in SHARED_FIELDS:
+        if field in SHARED_FIELDS or field in self._term_identifiers:
             frequency = max(first.u, count / total)
         else:
             frequency = (max(count, LEAST_COUNT) + model.kappa * first.u) / (total + model.kappa)
@@ -143,14 +146,17 @@ class Scorer:
         known = self._bases.get(vector)
         if known is not None:
             return known
-        factors, terms = self._start, []
+        factors, terms = self._start, list[int | str]()
         for place, level in enumerate(vector.levels):
             if level == 1 and place in self._term_places:
                 terms.append(place)
             elif level and self._counts(place):
                 factors = _product(factors, self._level_factors(FIELDS[place], level))
         for field, level in vector.extra:
-            factors = _product(factors, self._level_factors(field, level))
+            if level == 1 and field in self._term_identifiers:
+                terms.append(field)
+            else:
+                factors = _product(factors, self._level_factors(field, level))
         if len(self._bases) >= _VECTORS_KEPT:
             self._bases.clear()
         base = self._bases[vector] = _Base(factors, tuple(terms))
@@ -174,8 +180,12 @@ class Scorer:
         levels = self._factors.get(field)
         return levels[level] if levels else _ONES
 
-    def _agreed(self, place: int, a: Demographics, b: Demographics) -> Factors:
-        """The factors of the rarest value that both records have in this field."""
+    def _agreed(self, term: int | str, a: Demographics, b: Demographics) -> Factors:
+        """The factors of the rarest value that both records have in this field, or of this identifier."""
+        if isinstance(term, str):
+            system = term.removeprefix(IDENTIFIER)
+            return max(self._term_factors(term, value) for named, value in {*a.identifiers} & {*b.identifiers} if named == system)
+        place = term
         if place in (GIVEN, FAMILY):
             if len(a.names) == 1 == len(b.names):
                 return self._term_factors(place, a.names[0][place])
@@ -279,8 +289,10 @@ class Scorer:
                 rows.append((Contribution(FIELDS[place], level, weight, weight - log2(plain[0])), factors))
         for field, level in vector.extra:
             if field in self.model.fields:
-                factors = self._level_factors(field, level)
-                rows.append((Contribution(field, level, log2(factors[0])), factors))
+                plain = self._level_factors(field, level)
+                factors = self._agreed(field, a, b) if field in terms else plain
+                weight = log2(factors[0])
+                rows.append((Contribution(field, level, weight, weight - log2(plain[0])), factors))
         return rows
 
     def score(self, a: Demographics, b: Demographics, *, not_same: bool = False) -> Scored:

@@ -15,6 +15,7 @@ from matching.demographics import Demographics, pack
 from matching.linking import kind_of
 from matching.model import (
     GRADES,
+    IDENTIFIER,
     RIVALS,
     SHARED_FIELDS,
     SIZE_BOUNDS,
@@ -225,10 +226,13 @@ def pooled(m: Floats, u: Floats) -> tuple[Floats, Floats, bool]:
     return new_m, u, len(groups[0]) > 1
 
 
-def count_values(records: Iterable[Demographics]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-    """Of each field with term frequencies, how many values the records have in all, and of each value."""
-    counts: dict[str, dict[str, int]] = {name: {} for name in (*TERM_FIELDS, *SHARED_FIELDS)}
+def count_values(records: Iterable[Demographics], identifiers: Iterable[str] = ()) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Of each field with term frequencies, these ``identifiers`` among them, how many values the records have in all, and of each value."""
+    counts: dict[str, dict[str, int]] = {name: {} for name in (*TERM_FIELDS, *SHARED_FIELDS, *identifiers)}
     for record in records:
+        for system, value in record.identifiers:
+            if (named := counts.get(IDENTIFIER + system)) is not None:
+                named[value] = named.get(value, 0) + 1
         values: dict[str, Iterable[str]] = {
             "given": {name.given for name in record.names}, "family": {name.family for name in record.names},
             "city": record.cities, "postcode": record.postcodes, "phone": record.phones, "email": record.emails, "street": record.streets,
@@ -364,7 +368,7 @@ def train(
         _with_unseen(levels, defaulted, defaults)
     if "nhs_weak" in levels and "nhs_number" in levels:
         levels["nhs_weak"] = below_evidential(levels["nhs_weak"], levels["nhs_number"])
-    frequencies = frequency_bytes(among.totals, among.counts) if among else frequency_bytes(*count_values(records))
+    frequencies = frequency_bytes(among.totals, among.counts) if among else frequency_bytes(*count_values(records, [name for name in levels if name.startswith(IDENTIFIER)]))
     costs = previous.costs if previous else Costs()
     known: dict[str, object] = {
         **(facts or {}), "seed": seed, "records": population if among else len(records), "candidate_pairs": len(sampled.first), "random_pairs": len(first),

@@ -110,6 +110,22 @@ def test_one_to_one_uses_each_record_once(linked):
     assert len({p.left for p in found.pairs}) == len(found.pairs) == len({p.right for p in found.pairs})
 
 
+def test_an_identifier_that_many_rows_share_says_less_than_one_that_two_share():
+    """matching.md 5, Term frequency: of identifiers, sharing only lowers."""
+    people = [("Ash", "Amy", "19500101", "BN1", "12121212"), ("Oak", "Ben", "19600202", "BN2", "12121212"), ("Elm", "Cat", "19700303", "BN3", "34343434"), ("Fir", "Dan", "19800404", "BN4", "34343434")]
+    rows = [
+        row_from_values(dict(zip(("id", "family", "given", "dob", "pc", "ssn"), (f"p{n}", *one), strict=True)), COLUMNS) for n, one in enumerate(people)
+    ]
+    default = [row_from_values({"id": f"x{n}", "family": f"Name{n}", "ssn": "12121212"}, COLUMNS) for n in range(8)]
+    found = link([*LEFT, *rows, *default], RIGHT, whole=True)
+    scorer = Scorer(found.model)
+    said = {row.id: normalise(row.facts, admit_test_numbers=True) for row in rows}
+    shared, rare = (next(one for one in scorer.score(said[a], said[b]).contributions if one.field == "id:ssn") for a, b in (("p0", "p1"), ("p2", "p3")))
+    assert shared.weight < rare.weight
+    assert shared.frequency < 0 == rare.frequency
+    assert scorer.weigh(said["p0"], said["p1"]) == pytest.approx(scorer.score(said["p0"], said["p1"]).weight, abs=1e-6)
+
+
 def test_equal_ids_of_two_tables_are_told_apart(linked):
     renamed = [Row("l" + row.id[1:], row.source, row.group, row.facts) for row in RIGHT]
     found = link(LEFT, renamed, model=linked.model)

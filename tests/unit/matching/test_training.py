@@ -358,3 +358,9 @@ def test_the_size_of_match_is_compared_at_the_same_number_of_records_and_not_wit
     assert len(training._size_refusals(match, sampled, 1_000, own)) == 1
     assert training._size_refusals(match, sampled, 1_000, default_model()) == []
     assert training._size_refusals(match, sampled, int(25 / match) + 1_000, None) == ["the share of matches says that a record has more than 25 others of its person"]
+
+
+def test_values_are_counted_by_field_and_identifiers_where_asked():
+    records = [Demographics(cities=("lewes",), identifiers=(("ssn", "1"), ("mrn", "2"))), Demographics(cities=("lewes", "hove"))]
+    assert count_values(records) == ({"city": 3}, {"city": {"lewes": 2, "hove": 1}})
+    assert count_values(records, ["id:ssn"])[1]["id:ssn"] == {"1": 1}
