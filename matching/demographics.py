@@ -35,6 +35,10 @@ class RawIdentifier:
     value: str
 
 
+DEFAULT_DATE = "default"
+"""The quality of a birth date that was put in for want of one (HL7 table 0445, UD)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordFacts:
     """One record's raw facts, newest first in each tuple.

@@ -18,6 +18,7 @@ from nicknames import NickNamer
 from matching import words
 from matching.demographics import (
     ALIAS,
+    DEFAULT_DATE,
     EVIDENTIAL,
     HEADER_ONLY,
     MULTIPLE,
@@ -213,7 +214,7 @@ def twin_order(raw: RawName) -> str | None:
 def normal_birth_date(text: str, quality: str = "", overused: Collection[str] = (), first_seen: str = "") -> str:
     """Birth date as 8, 6 or 4 digits, the precision that it is evidence to (nhs.md 3); "" where it is none."""
     digits = "".join([c for c in text[:10] if c.isascii() and c.isdigit()])
-    if quality == "default" or len(digits) not in (4, 6, 8) or digits in words.DEFAULT_BIRTH_DATES or not digits.strip("0"):
+    if quality == DEFAULT_DATE or len(digits) not in (4, 6, 8) or digits in words.DEFAULT_BIRTH_DATES or not digits.strip("0"):
         return ""
     seen = first_seen.replace("-", "")[:8]
     if seen and (digits > seen or int(seen[:4]) - int(digits[:4]) > OLDEST_AGE):

@@ -16,7 +16,7 @@ from mappers.facts import PatientFacts, Stamp
 from mappers.patient import HeldIdentifier, PatientState
 from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
-from matching.demographics import EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
+from matching.demographics import DEFAULT_DATE, EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
 from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise, passes_check
 
 STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubted"
@@ -59,13 +59,19 @@ def _first_value(states: Sequence[PatientState], field: str) -> Any:
     return next((value for state in states if (value := state.value(field)) is not None), None)
 
 
+def _birth_date(states: Sequence[PatientState]) -> tuple[str, str]:
+    """The first birth date and what is known of its quality; a default one only where there is no other."""
+    dates = [value["value"] for state in states if (value := state.value("birthDate")) is not None]
+    found = [(date, next((said for state in states if (said := state.value(f"birthDateQuality.{date}"))), "")) for date in dates]
+    return next((one for one in found if one[1] != DEFAULT_DATE), found[0] if found else ("", ""))
+
+
 def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = (), unusable: Collection[str] = ()) -> RecordFacts:
     """The facts of a record and of those merged into it, its own first: their values count as history, a verified NHS number before others.
 
     The number that one of ``past`` had is nobody's any more; one that is ``unusable`` as evidence counts where they have no other verified one.
     """
-    birth = _first_value(states, "birthDate") or {}
-    quality = next((q for state in states if (q := state.value(f"birthDateQuality.{birth.get('value', '')}"))), "") if birth else ""
+    birth_date, quality = _birth_date(states)
     numbers = [(state, live) for state in states if state not in past and (live := state.nhs_number()) is not None]
     verified = [one for one in numbers if _is_verified(*one)]
     number = next((one for one in verified if one[1].fact.value not in unusable), next(iter(verified or numbers), None))
@@ -74,8 +80,8 @@ def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = 
     multiple = _first_value(states, "multipleBirth") or {}
     return RecordFacts(
         names=_distinct(raw_name(name) for state in states for name in _values(state, "name", ("name", "name.alias"))),
-        birth_date=birth.get("value", ""),
-        birth_date_quality=quality or "",
+        birth_date=birth_date,
+        birth_date_quality=quality,
         sex=(_first_value(states, "gender") or {}).get("value", ""),
         addresses=_distinct(raw_address(one) for state in states for one in _values(state, "address", ("address",))),
         phones=_telecoms(states, "phone"),

@@ -323,6 +323,17 @@ def test_merged_demographics_count_as_history_for_the_matcher_and_only_while_mer
     assert beas.golden(own(beas, "B2"))["id"] != beas.golden(own(beas, "B1"))["id"]
 
 
+def test_a_default_birth_date_of_the_survivor_hides_no_real_one_from_the_matcher(weald):
+    """A date put in for want of one (PID-32 UD) is no evidence; the old record's is."""
+    weald.accept(
+        adt("A28", pid(cx("B1"), who={**BEA, 7: "19000101", 32: "UD"}), **OLD), adt("A28", pid(cx("B2"), who=BEA), **OLD), merge("B1", "B2"),
+        adt("A28", pid(cx("X1", "RXC"), who=BEA), trust="RXC", **OLD),
+    )  # fmt: skip
+    found = weald.get(f"Patient/{own(weald, 'B1')['id']}/$explain?other={mrn('X1', 'RXC')}")["parameter"]
+    levels = {one["part"][0]["valueCode"]: one["part"][1]["valueInteger"] for one in found if one["name"] == "field"}
+    assert levels["birth-date"] == 1
+
+
 def test_every_membership_change_is_explained_by_a_provenance(beas):
     beas.accept(merge("B2", "B1", control_id="MERGE1"))
     found = beas.found(f"Provenance?target=Patient/{own(beas, 'B1')['id']}")
