@@ -17,7 +17,12 @@ _MODE = 0o666
 
 @contextmanager
 def written_bytes(path: Path) -> Iterator[BinaryIO]:
-    """A stream that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
+    """A stream that becomes the file ``path`` when the block ends; a pipe or device is written to as it is. InvalidValue where it cannot be written."""
+    if path.exists() and not path.is_file():
+        with _opened(path) as stream:
+            yield stream
+        return
+    path = path.resolve()
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -37,6 +42,13 @@ def written_bytes(path: Path) -> Iterator[BinaryIO]:
             made.unlink()
 
 
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise InvalidValue(f"{path} cannot be written: {error.strerror}.") from None
+
+
 @contextmanager
 def written(path: Path) -> Iterator[TextIO]:
     """A text stream (UTF-8, line ends as given) that becomes the file ``path`` when the block ends. InvalidValue where it cannot be written."""
@@ -47,12 +59,14 @@ def written(path: Path) -> Iterator[TextIO]:
 
 
 def check_apart(*, read: Iterable[Path | None], written: Mapping[str, Path | None]) -> None:
-    """InvalidValue where a file to be ``written``, by the name of its option, is one that is ``read``, or another to be written."""
+    """InvalidValue where a file to be ``written``, by the name of its option, is one that is ``read`` or another to be written, or has no folder."""
     taken = {path.resolve(): f"{path} is read by the same command" for path in read if path is not None}
     for option, path in written.items():
         if path is not None:
             if path.resolve() in taken:
                 raise InvalidValue(f"{option}: {taken[path.resolve()]}; give another file.")
+            if not path.resolve().parent.is_dir():
+                raise InvalidValue(f"{option}: {path} cannot be written: its folder does not exist.")
             taken[path.resolve()] = f"{path} is written by {option} already"
 
 

@@ -58,6 +58,10 @@ class Partition:
         return {CERTAIN: self.certain, PROBABLE: self.probable, POSSIBLE: self.possible}[grade]
 
 
+SCORED = frozenset({NUMBER, MATCH})
+"""Kinds of edges that the matcher finds by itself."""
+
+
 def _rank(edge: Edge) -> int:
     if edge.kind == LINK:
         return 0 if edge.role == STEWARD else 1
@@ -65,10 +69,13 @@ def _rank(edge: Edge) -> int:
 
 
 def ordered(edges: Iterable[Edge]) -> list[Edge]:
-    """Edges in the order they join groups: steward, A24, number (newest first), match by weight; ties by smaller id pair."""
+    """Edges in the order they join groups: steward, A24, each the newest first; then number and match, each by weight; ties by smaller id pair.
+
+    When a number edge was found hangs on the order of arrival, so that its time decides nothing.
+    """
     by_pair = sorted(edges, key=lambda e: (e.pair, e.a, e.kind, e.grade))
-    by_time = sorted(by_pair, key=lambda e: "" if e.kind == MATCH else e.time, reverse=True)
-    by_time.sort(key=lambda e: (_rank(e), -round(e.weight, WEIGHT_DIGITS) if e.kind == MATCH else 0.0))
+    by_time = sorted(by_pair, key=lambda e: "" if e.kind in SCORED else e.time, reverse=True)
+    by_time.sort(key=lambda e: (_rank(e), -round(e.weight, WEIGHT_DIGITS) if e.kind in SCORED else 0.0))
     return by_time
 
 

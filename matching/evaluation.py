@@ -126,7 +126,8 @@ def truth_from_pairs(pairs: Iterable[tuple[str, str]]) -> Truth:
 
 
 def truth_from_clusters(clusters: Mapping[str, str]) -> Truth:
-    """The truth that each id's cluster states."""
+    """The truth that each id's cluster states; one without a cluster is a person of its own."""
+    clusters = {key: name for key, name in clusters.items() if name}
     members: dict[str, list[str]] = {}
     for key, name in clusters.items():
         members.setdefault(name, []).append(key)

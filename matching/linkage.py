@@ -70,7 +70,11 @@ def _scored_pairs(sampled: Sample, keys: Sequence[str], scorer: Scorer, progress
         if whole or scorer.grade(scorer.weigh_compared(sampled.vectors[v], a, b)) != GRADES[-1]:
             found.append(PairFound(keys[i], keys[j], scorer.score(a, b)))
     progress("scoring", total, total)
-    return sorted(found, key=lambda pair: (-pair.scored.weight, pair.left, pair.right))
+    return _best_first(found)
+
+
+def _best_first(pairs: Iterable[PairFound]) -> list[PairFound]:
+    return sorted(pairs, key=lambda pair: (-pair.scored.weight, pair.left, pair.right))
 
 
 def one_to_one(pairs: Iterable[PairFound], *, tables: int) -> list[PairFound]:
@@ -137,7 +141,7 @@ def link(
         lefts, rights = dict(rows_left), dict(rows_right or rows_left)
         found = [PairFound(x, y, scorer.score(lefts[x], rights[y])) for x, y in pairs]
     if one_to_one_only:
-        found = one_to_one(found, tables=1 if right is None else 2)
+        found = one_to_one(_best_first(found), tables=1 if right is None else 2)
     apart = right is not None and not {key for key, _ in rows_left}.isdisjoint(key for key, _ in rows_right)
     named = [("left:" + k, d) for k, d in rows_left] + [("right:" + k, d) for k, d in rows_right] if apart else rows
     joined = [p._replace(left="left:" + p.left, right="right:" + p.right) for p in found] if apart else found

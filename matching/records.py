@@ -39,7 +39,7 @@ class Edge:
 
     ``kind`` is replaced-by, link, number or match; for replaced-by ``a`` is the record replaced and ``b`` the survivor,
     else the order says nothing. ``weight`` and ``grade`` are those of a match; ``role`` (steward or feed) and ``time``
-    (ISO 8601 UTC of the event) those of an assertion; a number edge has the newest event's time.
+    (ISO 8601 UTC of the event) those of an assertion.
     """
 
     kind: str

@@ -8,8 +8,8 @@ from typing import Any
 
 from matching.records import REPLACED_BY
 
-Bars = Callable[[frozenset[str], frozenset[str]], str]
-"""Why no record of the first set may be one with a record of the second; "" where nothing speaks against it."""
+Bars = Callable[[frozenset[str], frozenset[str], Mapping[str, "Told"]], str]
+"""Why no record of the first set may be one with a record of the second, were these the merges in force; "" where nothing speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,12 @@ def _merge(found: Succession, one: Told, bars: Bars) -> None:
         del after[one.b]
     second = held is not None and one.b not in chain(parents, one.a)
     below = _tree(after, one.a)
-    reason = bars(below, _tree(after, chain(after, one.b)[-1]) - below)
+    others = _tree(after, chain(after, one.b)[-1]) - below
+    after[one.a] = one
+    reason = bars(below, others, after)
     if reason:
         found.barred.append((one, reason))
         return
-    after[one.a] = one
     found.parents = after
     if inverse:
         found.inverse.append(one)

@@ -98,12 +98,12 @@ def check_columns(columns: Columns, headers: Iterable[str]) -> None:
         raise UnusableColumns("at least one column must be compared")
 
 
-_ISO = re.compile(r"(\d{4})[-/. ](\d{1,2})[-/. ](\d{1,2})(?:\D.*)?")
-_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?")
-_DAY_FIRST = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})(?:\D.*)?")
-_MONTH_NAMED = re.compile(r"(\d{1,2})[-/. ]([a-z]{3})[a-z]*[-/., ]+(\d{4})")
-_YEAR = re.compile(r"(\d{4})(?:\.0)?")
-_YEAR_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_ISO = re.compile(r"(\d{4})[-/. ](\d{1,2})[-/. ](\d{1,2})(?:\D.*)?", re.ASCII)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})(?:\D.*)?", re.ASCII)
+_MONTH_NAMED = re.compile(r"(\d{1,2})[-/. ]([a-z]{3})[a-z]*[-/., ]+(\d{4})", re.ASCII)
+_YEAR = re.compile(r"(\d{4})(?:\.0)?", re.ASCII)
+_YEAR_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 

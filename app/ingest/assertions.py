@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from app.ingest.edges import STEWARD, Edge, close_edge, edges_of, put_edge
 from app.ingest.work import Work
@@ -30,8 +31,8 @@ def state(work: Work, edge: Edge) -> list[Edge]:
     """
     own = owner_of(work.services, edge.agent)
     same = [one for one in between(work, edge.a, edge.b) if one.id != edge.id and owner_of(work.services, one.agent) == own]
-    later = [one for one in same if one.occurred > edge.occurred]
-    ended = [one for one in same if one.occurred <= edge.occurred and not later]
+    later = [one for one in same if _place(one) > _place(edge)]
+    ended = [one for one in same if not later]
     for one in ended:
         close_edge(work, one, edge.occurred)
     if later:
@@ -39,6 +40,11 @@ def state(work: Work, edge: Edge) -> list[Edge]:
     put_edge(work, edge)
     work.moved.update((edge.a, edge.b))
     return ended
+
+
+def _place(edge: Edge) -> tuple[Any, ...]:
+    """Where the word stands in the order of events: by its time, and what of a feed has one time by its place among the messages."""
+    return edge.occurred, *edge.evidence.get("order", ())
 
 
 def between(work: Work, a: str, b: str) -> list[Edge]:

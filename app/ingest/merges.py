@@ -9,9 +9,9 @@ from app.ingest.assertions import state
 from app.ingest.edges import Edge, edges_by_id
 from app.ingest.evidence import evidential_conflict
 from app.ingest.records import Record
-from app.ingest.resolve import enrol, local_identifiers, named_by
+from app.ingest.resolve import ask_of_two, enrol, local_identifiers, named_by
 from app.ingest.reviews import open_review
-from app.ingest.succession import succeed, tell
+from app.ingest.succession import order_of, succeed, tell
 from app.ingest.work import Work
 from mappers.context import Source
 from mappers.facts import PatientFacts, Stamp
@@ -50,6 +50,8 @@ def _named(work: Work, source: Source, said: Statements, role: str, stamp: Stamp
     """The very record that the message names in that role, not its survivor; enrolled where the trust has none. It keeps its demographics."""
     facts = said[role]
     found = named_by(work, source, facts.identifiers)
+    if found.record is not None:
+        ask_of_two(work, found)
     record = found.record or enrol(work, source, facts, stamp.event_time)
     work.named[role] = record.id
     work.tell(record, found.facts_for(record, facts), stamp)
@@ -86,12 +88,13 @@ def link(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
     if evidential_conflict(work, first, second):
         open_review(work, "link-across-nhs-numbers", [first.id, second.id], "A link joins two records whose verified NHS numbers differ; it waits for a steward.", occurred=stamp.event_time)
         return
-    _state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time), "linked")
+    _state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time), "linked", stamp)
 
 
-def _state(work: Work, edge: Edge, action: str) -> None:
+def _state(work: Work, edge: Edge, action: str, stamp: Stamp) -> None:
     """Put a feed's word on two records in force, and have it explained; told again it is nothing new."""
     if not edges_by_id(work.tx, [edge.id]):
+        edge.evidence["order"] = order_of(stamp)
         state(work, edge)
         work.merges.append((action, edge.id, edge.a, edge.b))
 
@@ -110,7 +113,7 @@ def unlink(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
         work.flags.append("self-unlink")
         return
     edge = Edge.asserted("not-same", a, b, work.cause, stamp.event_time)
-    _state(work, edge, "unlinked")
+    _state(work, edge, "unlinked", stamp)
     tell(work, edge, stamp)
     succeed(work, [a, b])
     if work.root(a).id == work.root(b).id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.errors import RequiredMissing
@@ -25,8 +25,15 @@ class Named:
         """The facts without the identifiers that other records hold: a message never takes them from there (hl7v2.md 3)."""
         if len(self.held) < 2 and record.id in self.held:
             return facts
-        others = frozenset().union(*self.held.values()) - self.held.get(record.id, frozenset())
+        named = self.record.id if self.record else ""
+        others = others_keys(self.held, record.id, named)
         return replace(facts, identifiers=tuple(one for one in facts.identifiers if one.key not in others)) if others else facts
+
+
+def others_keys(held: Mapping[str, Collection[str]], record: str, named: str) -> frozenset[str]:
+    """The keys that are of other records than ``record``, by what each of them holds. An NHS number of the ``named`` one, for which the record answers, is its own."""
+    keys = (key for id, keys in held.items() if id != record for key in keys if id != named or not key.startswith(f"{NHS_NUMBER}|"))
+    return frozenset(keys) - frozenset(held.get(record, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +97,16 @@ def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_tim
     if found.record is None:
         record = enrol(work, source, facts, event_time)
         return Spoken(record, record, facts)
+    ask_of_two(work, found)
+    record = answering_at(work, found.record, event_time)
+    return Spoken(found.record, record, found.facts_for(record, facts))
+
+
+def ask_of_two(work: Work, found: Named) -> None:
+    """Ask a steward where the identifiers of one patient are of two records (hl7v2.md 3)."""
     answering = {work.root(record).id for record in work.records(found.held)}
     if len(answering) > 1:
         open_review(work, "identifiers-of-two-records", sorted(answering), "One message names identifiers that two records hold.")
-    record = answering_at(work, found.record, event_time)
-    return Spoken(found.record, record, found.facts_for(record, facts))
 
 
 def enrol(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Record:

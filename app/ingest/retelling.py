@@ -6,7 +6,7 @@ are folded anew, as they would be had all come in the order of the events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -14,7 +14,7 @@ import orjson
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.reading import event_of, statements
 from app.ingest.records import ALWAYS, Record, identifier_keys
-from app.ingest.resolve import answering_at, local_identifiers
+from app.ingest.resolve import answering_at, local_identifiers, others_keys
 from app.ingest.reviews import open_review
 from app.ingest.studies import headers_under
 from app.ingest.work import Work
@@ -29,12 +29,13 @@ _BEFORE_ALL = Stamp(CLASS_RANK["P"], ALWAYS, "", 0, "", "", "weald")
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """What one message says of one record: which it ``named``, and which ``answering`` at that time it is about."""
+    """What one message says of one record: which it ``named``, and which ``answering`` at that time it is about; the same where the record is not its ``subject``."""
 
     named: str
     answering: str
     facts: PatientFacts
     stamp: Stamp
+    subject: bool
 
 
 def retell(work: Work, records: Sequence[Record]) -> None:
@@ -77,6 +78,30 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     return states
 
 
+def as_merged(work: Work, records: Sequence[Record], merges: Mapping[str, tuple[str, str]]) -> dict[str, PatientState] | None:
+    """What each record would have been told, by id, were these the merges (of a record: its survivor, and since when); None where that cannot be read any more.
+
+    Records of the past, of which something was said since their merge, are left out.
+    """
+    found = _statements(work, records)
+    if found is None:
+        return None
+    by_id = {record.id: record for record in records}
+    states = {record.id: _headers(work, record) for record in records}
+    for one in sorted(found, key=lambda one: (_answering(one, merges) != one.named, one.stamp[1:])):
+        answering = _answering(one, merges)
+        if answering == one.named or not contradicts(work, header_demographics(work, one.facts, one.stamp), replace(by_id[answering], state=states[answering])):
+            states[answering] = states[answering].apply(one.facts, one.stamp)
+    return {id: state for id, state in states.items() if id not in merges or by_id[id].last_event < merges[id][1]}
+
+
+def _answering(one: _Statement, merges: Mapping[str, tuple[str, str]]) -> str:
+    id = one.named
+    while one.subject and id in merges and one.stamp.event_time >= merges[id][1]:
+        id = merges[id][0]
+    return id
+
+
 def _headers(work: Work, record: Record) -> PatientState:
     state = PatientState.empty()
     for facts, stamp in headers_under(work, record):
@@ -103,24 +128,25 @@ def _statements(work: Work, records: Iterable[Record]) -> list[_Statement] | Non
             if id in by_id:
                 record = by_id[id]
                 about = answering_at(work, record, event.event_time) if role == "subject" else record
-                found.append(_Statement(id, about.id, facts[role], event.stamp))
+                found.append(_Statement(id, about.id, facts[role], event.stamp, role == "subject"))
     return sorted(found, key=lambda one: one.stamp[1:])
 
 
 def _tell(work: Work, records: Sequence[Record], one: _Statement) -> None:
     record = next(record for record in records if record.id == one.answering)
-    record.state = record.state.apply(_without_others(work, records, record, one.facts), one.stamp)
+    record.state = record.state.apply(_without_others(work, records, record, one), one.stamp)
 
 
-def _without_others(work: Work, records: Sequence[Record], record: Record, facts: PatientFacts) -> PatientFacts:
+def _without_others(work: Work, records: Sequence[Record], record: Record, one: _Statement) -> PatientFacts:
     """The facts without the identifiers of other records that hold one of the local ones (hl7v2.md 3)."""
+    facts, named = one.facts, one.named
     local = {fact.key for fact in local_identifiers(facts.identifiers)}
     if not local or local <= set(identifier_keys(record)):
         return facts
     inside = {one.id for one in records}
     holders = [one for one in work.holders(record.organisation, sorted(local)) if one.id not in inside]
-    held = [set(identifier_keys(one)) for one in (*records, *holders) if one.id != record.id]
-    others = set().union(*(keys for keys in held if keys & local)) - set(identifier_keys(record))
+    held = {one.id: frozenset(identifier_keys(one)) for one in (*records, *holders)}
+    others = others_keys({id: keys for id, keys in held.items() if id == record.id or keys & local}, record.id, named)
     return replace(facts, identifiers=tuple(fact for fact in facts.identifiers if fact.key not in others))
 
 

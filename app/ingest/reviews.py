@@ -110,6 +110,12 @@ def close_moot(work: Work, records: Iterable[str], kinds: Collection[str]) -> No
     _close(work, [orjson.loads(body) for _, body in work.tx.find(REVIEW, "record", sorted(records))], kinds)
 
 
+def close_answered(work: Work, pairs: Iterable[tuple[str, str]], kinds: Collection[str]) -> None:
+    """Close the open questions of these kinds about exactly these pairs of records."""
+    keys = [Question(kind, pair, "").key for pair in pairs for kind in sorted(kinds)]
+    _close(work, [orjson.loads(body) for body in work.tx.get_many(REVIEW, keys).values()], kinds)
+
+
 def _close(work: Work, items: Iterable[Mapping[str, Any]], kinds: Collection[str]) -> None:
     for item in items:
         if item["state"] == "open" and item["kind"] in kinds:

@@ -27,7 +27,8 @@ def stand_in(work: Work) -> list[Record]:
         for key in (held.fact.key for held in record.state.identifiers() if held.fact.system == NHS_NUMBER):
             own = own_record(work.born_of(record.organisation, key), key)
             if own is not None:
-                holders = {one.id: one for one in (*work.holders(record.organisation, [key]), record)}
+                changed_too = (one for one in work.dirty.values() if one.organisation == record.organisation)
+                holders = {one.id: one for one in (*work.holders(record.organisation, [key]), *changed_too)}
                 if len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key)):
                     changed.append(own)
     return changed

@@ -245,8 +245,10 @@ def _state_answer(ruling: Ruling, item: dict[str, Any], outcome: str, superseded
         _answer_crowd(ruling, item, outcome)
     elif len(records) != 2:
         raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
-    elif outcome == "same":
+    elif outcome == "same" and _record(ruling.work, records[0]).id != _record(ruling.work, records[1]).id:
         link(ruling, records[0], records[1], superseded)
+    elif outcome == "same":
+        ruling.about(*ruling.work.records(records))
     else:
         unlink(ruling, records[0], records[1])
 

@@ -6,21 +6,22 @@ whenever one is told or a record that they name takes another verified NHS numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.ingest.assertions import owner_of
 from app.ingest.edges import ASSERTED, STEWARD, Edge, close_edge, edge_from_body, edges_by_id, edges_of, put_edge, reopen_edge
 from app.ingest.evidence import verified_number
 from app.ingest.records import Record
-from app.ingest.retelling import as_named, retell
-from app.ingest.reviews import open_review
+from app.ingest.retelling import as_merged, as_named, retell
+from app.ingest.reviews import close_answered, open_review
 from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
 from app.store.contract import EDGE
 from mappers.facts import Stamp
 from matching.records import NOT_SAME, REPLACED_BY
-from matching.succession import Succession, Told, succession
+from matching.succession import Bars, Succession, Told, succession
 
 _ROUNDS = 3
 ACROSS_NUMBERS, ACROSS_NOT_SAME = "merge-across-nhs-numbers", "merge-across-not-same"
@@ -30,9 +31,14 @@ _REASONS = {
 }
 
 
+def order_of(stamp: Stamp, place: int = 0) -> list[Any]:
+    """The place of a word in the order of events (hl7v2.md 4), and within its message."""
+    return [*stamp[1:6], place]
+
+
 def tell(work: Work, edge: Edge, stamp: Stamp, place: int = 0) -> Edge:
     """Keep a merge or unlink as told, at its place in the order of events; told again, the earlier place stands. Returns the edge as it is kept."""
-    order = [*stamp[1:6], place]
+    order = order_of(stamp, place)
     kept = next(iter(edges_by_id(work.tx, [edge.id])), edge)
     if order < kept.evidence.get("order", [*order, ""]):
         kept.evidence["order"] = order
@@ -116,8 +122,8 @@ def _as_told(edge: Edge) -> Told:
     return Told(edge.id, edge.kind, edge.a, edge.b, edge.agent, tuple(edge.evidence["order"]))
 
 
-def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> Callable[[frozenset[str], frozenset[str]], str]:
-    """Why two groups of records may not be one: verified NHS numbers that differ, or a steward's word."""
+def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> Bars:
+    """Why two groups of records may not be one: a steward's word, or verified NHS numbers that differ, as sent under their own identifiers or after the merge."""
     parted = [(edge.a, edge.b) for edge in edges if edge.kind == NOT_SAME and edge.agent.startswith(STEWARD) and edge.closed is None]
     states = as_named(work, list(records.values()))
     numbers: dict[str, str] = {}
@@ -127,17 +133,33 @@ def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> C
             numbers[id] = verified_number(work.tx, work.services, states[id])
         return numbers[id]
 
-    def bars(first: frozenset[str], second: frozenset[str]) -> str:
+    occurred = {edge.id: edge.occurred for edge in edges}
+
+    def number_once_merged(group: frozenset[str], parents: Mapping[str, Told]) -> set[str]:
+        merges = {id: (held.b, occurred[held.id]) for id, held in parents.items() if id in group}
+        if all(records[id].last_event < at for id, (_, at) in merges.items()):
+            return set()
+        merged = as_merged(work, [records[id] for id in sorted(group)], merges) or {}
+        return {verified_number(work.tx, work.services, state) for state in merged.values()} - {""}
+
+    def bars(first: frozenset[str], second: frozenset[str], parents: Mapping[str, Told]) -> str:
         if any((a in first and b in second) or (b in first and a in second) for a, b in parted):
             return ACROSS_NOT_SAME
         ours, theirs = ({number(id) for id in side} - {""} for side in (first, second))
-        return ACROSS_NUMBERS if ours and theirs and len(ours | theirs) > 1 else ""
+        if ours and theirs and len(ours | theirs) > 1:
+            return ACROSS_NUMBERS
+        return ACROSS_NUMBERS if len(number_once_merged(first | second, parents)) > 1 else ""
 
     return bars
 
 
 def _ask(work: Work, found: Succession, edges: Sequence[Edge], told: str) -> None:
-    """What a steward is asked or told of the merges. A merge that waits is asked about when it is told, and when it no longer may stand."""
+    """What a steward is asked or told of the merges. A merge that waits is asked about when it is told, and when it no longer may stand.
+
+    Where nothing bars it any more, nothing is left to ask.
+    """
+    waiting = {(one.a, one.b) for one, _ in found.barred}
+    close_answered(work, [(edge.a, edge.b) for edge in edges if edge.kind == REPLACED_BY and (edge.a, edge.b) not in waiting], _REASONS)
     standing = {edge.id: edge for edge in edges}
     for one, reason in found.barred:
         edge = standing[one.id]
@@ -165,7 +187,7 @@ def _bring_about(work: Work, records: Mapping[str, Record], edges: Mapping[str, 
         if work.root(record).id != roots[id]:
             _touch(work, [record, records[roots[id]], work.root(record)])
     times = [(record, [time for time in (before, record.replaced) if time is not None]) for record, before in changed]
-    if any(record.last_event >= min(at) for record, at in times):
+    if any(one.last_event >= min(at) for record, at in times for one in (record, *work.below(record))):
         work.astray.update(records)
 
 

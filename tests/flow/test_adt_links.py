@@ -1,12 +1,15 @@
 """A24 and A37: one trust says that two of its records are, or are not, one person (hl7v2.md 1, Link and unlink)."""
 
+from itertools import permutations
+
 import pytest
 
 from app.ingest.stewardship import act
 from app.principal import SYSTEM
 from tests.flow.doors import NHS_NUMBER, mrn
 from tests.flow.images import image
-from tests.flow.messages import ALICE, ANNA, CHARLIE, NUMBERS, adt, cx, nhs, pid
+from tests.flow.messages import ALICE, ANNA, BEA, CHARLIE, NUMBERS, adt, cx, nhs, pid
+from tests.properties.arrival import deliver, fresh, partition
 
 OLD = {"at": "20250101090000"}
 
@@ -185,3 +188,27 @@ def test_two_people_under_one_verified_number_are_asked_about_and_never_linked(w
     weald.accept(adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["alice"], who=CHARLIE), trust="RXC", **OLD))
     assert not together(weald, "A1", "X1@RXC")
     assert len(weald.tasks("confusion")) == 1
+
+
+@pytest.mark.parametrize("unlink_first", [False, True])
+def test_of_a_link_and_an_unlink_of_one_second_the_later_message_holds_whichever_comes_first(weald, unlink_first):
+    """hl7v2.md 4: events of one time are in the order of MSH-7, MSH-13, MSH-10."""
+    enrolled = [adt("A28", pid(cx("M1"), who=BEA), control_id="E1", **OLD), adt("A28", pid(cx("M2"), who=ANNA), control_id="E2", **OLD)]
+    words = [adt("A24", pid(cx("M1")), pid(cx("M2")), at="20250605090000", control_id="L1"), adt("A37", pid(cx("M1")), pid(cx("M2")), at="20250605090000", control_id="U1")]
+    weald.accept(*enrolled, *(reversed(words) if unlink_first else words))
+    assert weald.golden(weald.patient(mrn("M1")))["id"] != weald.golden(weald.patient(mrn("M2")))["id"]
+
+
+def test_who_shares_a_number_with_a_third_does_not_hang_on_the_order_of_arrival(tmp_path):
+    """matching.md 8: groups are a function of records, assertions and model."""
+    told = [
+        adt("A31", pid(cx("M1"), number=NUMBERS["bea"], who=BEA), at="20250613090000", control_id="m1"), adt("A31", pid(cx("M2"), number=NUMBERS["bea"], who=BEA), at="20250602090000", control_id="m2"),
+        adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["bea"], who=BEA), at="20250601090000", trust="RXC", control_id="x"), adt("A37", pid(cx("M1")), pid(cx("M2")), at="20250612090000", control_id="u"),
+    ]  # fmt: skip
+    found = set()
+    for number, order in enumerate(permutations(told)):
+        fresh_services = fresh(tmp_path / str(number))
+        deliver(fresh_services, [("adt", message) for message in order], group=1)
+        found.add(frozenset(partition(fresh_services)))
+        fresh_services.store.close()
+    assert len(found) == 1

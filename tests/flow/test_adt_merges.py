@@ -380,3 +380,96 @@ def test_a_steward_undoes_a_trusts_merge_and_may_take_that_back(beas, tmp_path):
     assert len(beas.tasks("merge-across-not-same")) == 1
     act(beas.services, SYSTEM, "sue", "one person after all", "undo", ruled.provenance)
     assert state(beas) == merged
+
+
+# What messages say in whichever order they come.
+
+ENROLLED = [adt("A28", pid(cx(number), who=BEA), control_id=number, **OLD) for number in ("M1", "M2", "M3")]
+
+
+def read(weald):
+    """Each record: in force or not, family name, marital status and death."""
+    found = {}
+    for one in weald.found("Patient?_tag=source&_count=100"):
+        number = next(i["value"] for i in one["identifier"] if i["system"] != NHS_NUMBER)
+        found[number] = (one["active"], one["name"][0]["family"], one.get("maritalStatus", {}).get("text"), one.get("deceasedDateTime"))
+    return found
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_what_is_said_under_a_number_merged_twice_over_is_the_last_survivors_whenever_the_merges_are_told(weald, order):
+    later = [
+        merge("M2", "M1", at="20250604090000", control_id="first"), merge("M3", "M2", at="20250609090000", control_id="second"),
+        adt("A31", pid(cx("M1"), who=BEA_MARRIED, f29="20250625", f30="Y"), at="20250626090000", control_id="news"),
+    ]  # fmt: skip
+    weald.accept(*ENROLLED, *(later[place] for place in order))
+    found = read(weald)
+    assert found["M3"] == (True, "FIELD", None, "2025-06-25")
+    assert [found[number][:2] for number in ("M1", "M2")] == [(False, "MARSH")] * 2
+
+
+@pytest.mark.parametrize("told_late", [False, True])
+def test_an_unlink_of_the_upper_of_two_merges_takes_what_was_said_below_with_it(weald, told_late):
+    undone = adt("A37", pid(cx("M3")), pid(cx("M2")), at="20250610090000", control_id="undone")
+    said = adt("A31", pid(cx("M1"), who=BEA, f16="W"), at="20250612090000", control_id="said")
+    merges = [merge("M2", "M1", at="20250604090000", control_id="first"), merge("M3", "M2", at="20250609090000", control_id="second")]
+    weald.accept(*ENROLLED, *merges, *([said, undone] if told_late else [undone, said]))
+    weds = {number: found[2] for number, found in read(weald).items()}
+    assert weds["M2"] is not None
+    assert weds["M3"] is None
+
+
+@pytest.mark.parametrize("number_first", [False, True])
+def test_a_message_under_a_number_alone_never_overwrites_somebody_else(weald, number_first):
+    enrolled = adt("A28", pid(cx("M1"), number=NUMBERS["anna"], who=ANNA), **OLD)
+    said = adt("A31", pid(nhs(NUMBERS["anna"]), who=CHARLIE), at="20250609090000")
+    weald.accept(*([said, enrolled] if number_first else [enrolled, said]))
+    anna = weald.patient(mrn("M1"))
+    assert (anna["name"][0]["family"], anna["birthDate"]) == ("HOLLIS", "1970-01-15")
+    assert len(weald.tasks("reused-number")) == 1
+
+
+def test_images_under_a_number_that_two_records_hold_are_of_neither(weald, tmp_path):
+    """hl7v2.md 3: filed under the number alone before, they stay there once two records hold it, whichever came last."""
+    picture = image(tmp_path, patient=NUMBERS["bea"], study=1, PatientName="Marsh^Bea", PatientBirthDate="19850630", IssuerOfPatientID="NHS")
+    weald.accept(adt("A31", pid(nhs(NUMBERS["bea"]), who=BEA), **OLD))
+    weald.load(picture, source="RTK-PACS")
+    weald.accept(
+        adt("A28", pid(cx("M2"), number=NUMBERS["bea"], who=CHARLIE), at="20250602090000"), adt("A28", pid(cx("M1"), number=NUMBERS["bea"], who=BEA), at="20250602090000"),
+    )  # fmt: skip
+    [study] = weald.found("ImagingStudy?_count=10")
+    subject = weald.get(study["subject"]["reference"])
+    assert [one["value"] for one in subject["identifier"]] == [NUMBERS["bea"]]
+
+
+@pytest.mark.parametrize("message", [
+    adt("A40", pid(cx("M3")), mrg(cx("M1"), cx("M2")), at="20250605090000"), adt("A40", pid(cx("M3"), cx("M2")), mrg(cx("M1")), at="20250605090000"),
+    adt("A24", pid(cx("M1"), cx("M2")), pid(cx("M3")), at="20250605090000"),
+])  # fmt: skip
+def test_a_merge_or_link_that_names_two_records_as_one_is_asked_about(weald, message):
+    weald.accept(*ENROLLED, message)
+    [task] = weald.tasks("identifiers-of-two-records")
+    assert len(task["input"]) == 2
+
+
+def test_a_merge_that_may_stand_after_all_asks_no_more(weald):
+    weald.accept(
+        adt("A28", pid(cx("M1"), number=NUMBERS["bea"], who=BEA), **OLD), adt("A28", pid(cx("M2"), number=NUMBERS["anna"], who=BEA), **OLD),
+        merge("M2", "M1"),
+    )  # fmt: skip
+    assert len(weald.tasks("merge-across-nhs-numbers")) == 1
+    weald.accept(adt("A31", pid(cx("M2"), number=NUMBERS["bea"], who=BEA), at="20250608090000"))
+    assert weald.tasks("merge-across-nhs-numbers") == []
+    assert own(weald, "M1")["active"] is False
+
+
+def test_a_number_sent_under_a_merged_number_undoes_the_merge_that_it_contradicts(weald):
+    """The survivor takes a number with what is said under a merged one; another record of its merges has another, verified."""
+    weald.accept(
+        adt("A28", pid(cx("M1"), number=NUMBERS["bea"], who=BEA), at="20250901090000", control_id="a"), adt("A28", pid(cx("M3"), number=NUMBERS["bea"], who=BEA), at="20250701090000", control_id="b"),
+        adt("A31", pid(cx("M1"), number=NUMBERS["anna"], who=BEA), at="20250601090000", control_id="c"), adt("A28", pid(cx("M2"), who=BEA), at="20250601090000", control_id="d"),
+        merge("M1", "M2", at="20250910090000"), merge("M2", "M3", at="20251027090000"),
+        adt("A31", pid(cx("M2"), number=NUMBERS["anna"], status=None, who=BEA), at="20251001090000", control_id="e"),
+    )  # fmt: skip
+    assert own(weald, "M3")["active"] is True
+    assert len(weald.tasks("merge-across-nhs-numbers")) == 1

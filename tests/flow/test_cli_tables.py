@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
+import threading
 
 import pytest
 
@@ -139,6 +141,13 @@ def test_exactly_the_pairs_of_a_file_are_scored(files, linked, capsys):
     assert "pair 1 has an id that its table has not" in refused.err
 
 
+def test_of_the_pairs_of_a_file_the_best_are_taken_first_where_each_row_is_used_once(files, linked, tmp_path, capsys):
+    save(tmp_path / "asked.csv", [{"left_id": f"l{a}", "right_id": f"r{b}"} for a, b in ((0, 1), (0, 0), (1, 0), (1, 1))])
+    command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--model", linked[0] / "model.json"]
+    assert run(capsys, *command, "--pairs", tmp_path / "asked.csv", "--one-to-one", "--out", tmp_path / "out.csv").code == 0
+    assert {(row["left_id"], row["right_id"]) for row in read(tmp_path / "out.csv")} == {("l0", "r0"), ("l1", "r1")}
+
+
 def test_one_to_one_and_the_seed_are_taken(files, tmp_path, capsys):
     command = ["link", "--left", files / "left.csv", "--right", files / "right.csv", "--columns", MAP, "--one-to-one", "--seed", "7", "--threshold", "0.9"]
     assert run(capsys, *command, "--out", tmp_path / "pairs.csv").code == 0
@@ -266,6 +275,49 @@ def test_recall_is_compared_between_groups(files, linked, capsys):
     assert "its gap to that of all others" in ran.out
 
 
+def test_a_row_without_a_cluster_in_the_truth_is_a_person_of_its_own(tmp_path, capsys):
+    save(tmp_path / "truth.csv", [{"id": key, "cluster": "1" if key in "ab" else ""} for key in "abcdef"])
+    save(tmp_path / "pairs.csv", [{"left_id": x, "right_id": y, "p": "0.99", "weight": "8", "grade": "certain"} for x, y in ("ab", "cd")])
+    ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv")
+    assert "1 true pairs" in ran.out
+    assert measure(ran.out, "pairs at p 0.95: precision") == 0.5
+
+
+def test_clusters_of_two_tables_of_which_ids_are_equal_ask_for_apart(tmp_path, capsys):
+    pairs = [{"left_id": str(n), "right_id": str(n + 1), "p": "0.99", "weight": "8", "grade": "certain"} for n in range(4)]
+    save(tmp_path / "pairs.csv", pairs)
+    save(tmp_path / "truth.csv", [{"left_id": one["left_id"], "right_id": one["right_id"]} for one in pairs])
+    save(tmp_path / "clusters.csv", [{"id": f"{side}:{n + (side == 'right')}", "cluster": str(n)} for n in range(4) for side in ("left", "right")])
+    command = ["evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv", "--clusters", tmp_path / "clusters.csv"]
+    refused = run(capsys, *command)
+    assert (refused.code, "say --apart" in refused.err) == (2, True)
+    assert measure(run(capsys, *command, "--apart").out, "clusters: pairs: F1") == 1.0
+
+
+def test_pairs_go_through_a_link_and_into_a_pipe_and_nowhere_without_a_folder(files, tmp_path, capsys):
+    command = ["link", "--left", files / "left.csv", "--model", tmp_path / "model.json"]
+    assert run(capsys, *command[:3], "--out", tmp_path / "first.csv", "--save-model", tmp_path / "model.json").code == 0
+    (tmp_path / "real").mkdir()
+    (tmp_path / "sym.csv").symlink_to(tmp_path / "real" / "out.csv")
+    assert run(capsys, *command, "--out", tmp_path / "sym.csv").code == 0
+    assert (tmp_path / "sym.csv").is_symlink()
+    assert (tmp_path / "real" / "out.csv").read_bytes() == (tmp_path / "first.csv").read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    read_too = []
+    reader = threading.Thread(target=lambda: read_too.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    assert run(capsys, *command, "--out", tmp_path / "pipe").code == 0
+    reader.join(10)
+    assert read_too == [(tmp_path / "first.csv").read_bytes()]
+    ran = run(capsys, *command, "--out", tmp_path / "ok.csv", "--clusters", tmp_path / "none" / "c.csv")
+    assert (ran.code, "its folder does not exist" in ran.err, (tmp_path / "ok.csv").exists()) == (2, True, False)
+
+
+def test_dates_in_other_digits_count_as_not_read(tmp_path, capsys):
+    save(tmp_path / "odd.csv", [{"id": str(n), "family": f"Archer{n}", "dob": "\u0661\u0669\u0668\u0660-\u0660\u0661-\u0660\u0662"} for n in range(3)])
+    assert "3 of 3 birth dates cannot be read" in run(capsys, "link", "--left", tmp_path / "odd.csv", "--out", tmp_path / "pairs.csv").err
+
+
 def test_a_true_pair_that_is_not_given_counts_against_recall(files, tmp_path, capsys):
     save(tmp_path / "pairs.csv", [{"left_id": "l0", "right_id": "r0", "p": "0.99", "weight": "7", "grade": "probable"}])
     ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", files / "truth.csv")
@@ -302,8 +354,9 @@ def test_a_truth_that_says_nothing_is_a_sentence_and_exit_2(tmp_path, capsys, tr
     assert (ran.code, sentence in ran.err) == (2, True), ran.err
 
 
-def test_pairs_without_numbers_are_refused(tmp_path, capsys):
-    save(tmp_path / "pairs.csv", [{"left_id": "1", "right_id": "2", "p": "high", "weight": "7", "grade": "certain"}])
+@pytest.mark.parametrize("p", ["high", "nan", "inf", ""])
+def test_pairs_without_numbers_are_refused(tmp_path, capsys, p):
+    save(tmp_path / "pairs.csv", [{"left_id": "1", "right_id": "2", "p": p, "weight": "7", "grade": "certain"}])
     save(tmp_path / "truth.csv", [{"left_id": "1", "right_id": "2"}])
     ran = run(capsys, "evaluate", "--pairs", tmp_path / "pairs.csv", "--truth", tmp_path / "truth.csv")
     assert (ran.code, "column p must hold numbers" in ran.err) == (2, True)

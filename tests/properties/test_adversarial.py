@@ -87,7 +87,7 @@ def weather(folder, seed, events, group=50):
         services.store.close()
 
 
-@pytest.mark.parametrize(("seed", "events"), [(0, 150), (1, 150), (2, 150), (1012, 50)])
+@pytest.mark.parametrize(("seed", "events"), [(0, 150), (1, 150), (2, 150), (1012, 50), (1340, 80)])
 def test_no_person_ever_holds_two_verified_numbers(tmp_path, seed, events):
     assert weather(tmp_path, seed, events) > 10
 

@@ -9,7 +9,7 @@ from matching.records import NOT_SAME, REPLACED_BY
 from matching.succession import Told, chain, succession
 
 
-def free(first, second):
+def free(first, second, parents):
     return ""
 
 
@@ -74,7 +74,7 @@ def test_a_merge_told_again_keeps_its_first_time():
 
 
 def test_a_barred_merge_has_no_effect_and_its_reason_is_told():
-    def bars(first, second):
+    def bars(first, second, parents):
         return "numbers" if {"a", "c"} <= first | second else ""
 
     found = succession([merge("a", "b", 1), merge("b", "c", 2), merge("d", "c", 3)], bars)
@@ -85,7 +85,7 @@ def test_a_barred_merge_has_no_effect_and_its_reason_is_told():
 def test_a_bar_is_between_all_of_both_sides():
     seen = []
 
-    def bars(first, second):
+    def bars(first, second, parents):
         seen.append((set(first), set(second)))
         return ""
 
@@ -109,7 +109,7 @@ def test_the_order_in_which_it_is_told_says_nothing_and_there_is_never_a_ring(to
 
 @given(st.lists(TOLD, max_size=12), st.sets(st.tuples(NAMES, NAMES)))
 def test_no_two_that_are_barred_are_ever_joined(told, pairs):
-    def bars(first, second):
+    def bars(first, second, parents):
         return "barred" if any((x in first and y in second) or (y in first and x in second) for x, y in pairs if x != y) else ""
 
     found = succession(random.Random(1).sample(told, len(told)), bars)
