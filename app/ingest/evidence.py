@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.ingest.records import Record
+from app.ingest.records import ALWAYS, Record
 from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import LEARNED, Snapshot
@@ -100,7 +100,7 @@ def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = 
         pseudo=states[0].pseudo,
         header_only=all(state.header_only for state in states),
         usable_identifier=any(not one.fact.system.endswith(UNUSABLE_SYSTEM) for one in held),
-        first_seen=min(state.first_event_time for state in states)[:10],
+        first_seen=min((state.first_event_time for state in states if state.first_event_time > ALWAYS), default="")[:10],
     )
 
 

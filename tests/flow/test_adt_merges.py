@@ -473,3 +473,12 @@ def test_a_number_sent_under_a_merged_number_undoes_the_merge_that_it_contradict
     )  # fmt: skip
     assert own(weald, "M3")["active"] is True
     assert len(weald.tasks("merge-across-nhs-numbers")) == 1
+
+
+def test_a_message_under_a_number_alone_takes_nothing_from_the_record_that_answers_for_it(weald):
+    """Not its birth date either, though nobody knows since when the number is."""
+    weald.accept(adt("A31", pid(nhs(NUMBERS["bea"]), who=BEA), **OLD), adt("A28", pid(cx("M1"), number=NUMBERS["bea"], who=BEA), at="20250602090000"))
+    weald.accept(adt("A28", pid(cx("X1", "RXC"), number=NUMBERS["bea"], who=BEA), trust="RXC", **OLD))
+    found = weald.get(f"Patient/{own(weald, 'M1')['id']}/$explain?other={mrn('X1', 'RXC')}")["parameter"]
+    levels = {one["part"][0]["valueCode"]: one["part"][1]["valueInteger"] for one in found if one["name"] == "field"}
+    assert (levels["birth-date"], levels["nhs-number"]) == (1, 1)
