@@ -246,12 +246,6 @@ def number_key(number: str) -> str:
     return f"nhs-number|{number}"
 
 
-def evidential_conflict(work: Work, a: Record, b: Record) -> bool:
-    """True where both records hold evidential NHS numbers (nhs.md 2) and these differ."""
-    first, second = demographics_of(work, a), demographics_of(work, b)
-    return first.nhs_state == EVIDENTIAL == second.nhs_state and first.nhs_number != second.nhs_number
-
-
 def header_demographics(work: Work, facts: PatientFacts, stamp: Stamp) -> str:
     """What one DICOM header says of the patient, packed for the comparison of ``contradicts``."""
     state = PatientState.empty().apply(facts, stamp)

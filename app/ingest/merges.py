@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from app.errors import UnknownKey
 from app.ingest.assertions import state
 from app.ingest.edges import Edge, edges_by_id
-from app.ingest.evidence import evidential_conflict
 from app.ingest.records import Record
 from app.ingest.resolve import ask_of_two, enrol, local_identifiers, named_by
 from app.ingest.reviews import open_review
@@ -72,7 +71,10 @@ def _number(work: Work, record: Record, said: Statements, stamp: Stamp) -> None:
 
 
 def link(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
-    """A24: a ``link`` edge between the records of both PIDs, each its own record; ends an earlier ``not-same``."""
+    """A24: a ``link`` edge between the records of both PIDs, each its own record; ends an earlier ``not-same``.
+
+    Between two verified NHS numbers that differ it joins nothing while they do, and a steward is asked (``app.ingest.questions``).
+    """
     a = _named(work, source, said, "first", stamp)
     if "number" in said:
         _number(work, a, said, stamp)
@@ -83,10 +85,6 @@ def link(work: Work, source: Source, said: Statements, stamp: Stamp) -> None:
     b = _named(work, source, said, "second", stamp)
     if a.id == b.id:
         work.flags.append("self-link")
-        return
-    first, second = work.root(a), work.root(b)
-    if evidential_conflict(work, first, second):
-        open_review(work, "link-across-nhs-numbers", [first.id, second.id], "A link joins two records whose verified NHS numbers differ; it waits for a steward.", occurred=stamp.event_time)
         return
     _state(work, Edge.asserted("link", a, b, work.cause, stamp.event_time), "linked", stamp)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from app.ingest.edges import Edge
 from app.ingest.reviews import AUDIT, Question
+from matching.caps import TWO_NUMBERS, vetoes
 from matching.clustering import Component, Partition, connected
 from matching.records import Edge as PairEdge
 from matching.records import pair
@@ -64,11 +65,17 @@ def questions(component: Component, partition: Partition, ids: Mapping[str, str]
             continue
         doubt = Doubt(records, groups, edge.weight, stored.get((edge.kind, records)))
         if kind == "refused-assertion":
-            yield Question(kind, records, reason, doubt.edge)
+            yield _of_assertion(component, edge, doubt, reason)
         elif groups not in answered:
             found.setdefault((kind, reason), []).append(doubt)
     for (kind, reason), doubts in found.items():
         yield from _of_kind(kind, reason, doubts)
+
+
+def _of_assertion(component: Component, edge: PairEdge, doubt: Doubt, reason: str) -> Question:
+    if TWO_NUMBERS in vetoes(component.records[edge.a], component.records[edge.b]):
+        return Question("link-across-nhs-numbers", doubt.records, "A link joins two records whose verified NHS numbers differ; it waits for a steward.", doubt.edge)
+    return Question("refused-assertion", doubt.records, reason, doubt.edge)
 
 
 def still_open(component: Component, partition: Partition, ids: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool]:

@@ -17,12 +17,12 @@ from mappers.links import Decision, linkage, review_task
 from matching.waterfall import Waterfall, spelled
 
 PARKED = frozenset({
-    "merge-of-others-numbers", "merge-across-nhs-numbers", "merge-across-not-same", "link-of-others-numbers", "link-across-nhs-numbers",
+    "merge-of-others-numbers", "merge-across-nhs-numbers", "merge-across-not-same", "link-of-others-numbers",
     "unlink-of-others-numbers", "reused-number",
 })  # fmt: skip
 """Kinds that ask about a message whose effect waits for a steward (hl7v2.md, park)."""
 
-MATCHED = frozenset({"probable-match", "contested-match", "bridging-match", "refused-assertion"})
+MATCHED = frozenset({"probable-match", "contested-match", "bridging-match", "refused-assertion", "link-across-nhs-numbers"})
 """Kinds that ask about what the persons were derived from, and are moot once that no longer holds."""
 
 AUDIT = "audit"

@@ -101,7 +101,10 @@ def test_a_link_gives_way_to_nhs_numbers_verified_later(weald):
     assert together(weald, "A1", "A2")
     weald.accept(adt("A31", pid(cx("A2"), number=NUMBERS["anna"], who=ANNA), at="20250602090000"))
     assert not together(weald, "A1", "A2")
-    assert len(weald.tasks("refused-assertion")) == 1
+    assert len(weald.tasks("link-across-nhs-numbers")) == 1
+    weald.accept(adt("A31", pid(cx("A2"), number=NUMBERS["alice"], who=ALICE), at="20250603090000"))
+    assert together(weald, "A1", "A2")
+    assert weald.tasks("link-across-nhs-numbers") == []
 
 
 def test_an_nhs_number_in_the_second_pid_joins_the_record_of_the_first_until_it_is_taken_off(weald):
