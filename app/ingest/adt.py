@@ -21,7 +21,7 @@ from app.ingest.letters import keep
 from app.ingest.publish import finish
 from app.ingest.reading import Received, now, read, statements
 from app.ingest.records import index_key
-from app.ingest.resolve import Spoken, enrol, first_key, local_identifiers, resolve_or_create
+from app.ingest.resolve import first_key, resolve_or_create
 from app.ingest.retelling import ask_of_stranger
 from app.ingest.succession import tell_late
 from app.ingest.visits import tell_visit
@@ -135,7 +135,7 @@ def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
 
 def _tell_subject(work: Work, source: Source, event: AdtEvent, facts: PatientFacts) -> None:
     """Tell the record that answers for the one named, at the time of the event, what the message says of it."""
-    spoken = _spoken_of(work, source, facts, event)
+    spoken = resolve_or_create(work, source, facts, event.event_time)
     work.named["subject"] = spoken.named.id
     if event.event_time > spoken.named.last_event:
         spoken.named.last_event = event.event_time
@@ -146,17 +146,6 @@ def _tell_subject(work: Work, source: Source, event: AdtEvent, facts: PatientFac
         ask_of_stranger(work, spoken.record, work.cause.reference)
         return
     work.tell(spoken.record, spoken.facts, event.stamp)
-
-
-def _spoken_of(work: Work, source: Source, facts: PatientFacts, event: AdtEvent) -> Spoken:
-    """Of whom the facts speak. By an NHS number alone they are not of a record that contradicts them, but of one of that number alone."""
-    spoken = resolve_or_create(work, source, facts, event.event_time)
-    by_number = not local_identifiers(facts.identifiers) and local_identifiers([one.fact for one in spoken.named.state.identifiers()])
-    if by_number and contradicts(work, header_demographics(work, spoken.facts, event.stamp), spoken.record):
-        ask_of_stranger(work, spoken.record, work.cause.reference)
-        record = enrol(work, source, facts, event.event_time)
-        return Spoken(record, record, facts)
-    return spoken
 
 
 def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[None]:

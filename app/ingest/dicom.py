@@ -8,7 +8,7 @@ from datetime import UTC
 
 from app.ingest import studies
 from app.ingest.publish import finish
-from app.ingest.resolve import enrol, named_by
+from app.ingest.resolve import enrol, named_itself
 from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
@@ -67,8 +67,7 @@ def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:
         context = work.services.sources.contexts()[facts.source]
         patient, stamp = patient_facts(facts, context)
         main = patient.identifiers[0]
-        found = named_by(work, context.source, [main])
-        record = found.record or enrol(work, context.source, replace(patient, identifiers=(main,)), stamp.event_time)
+        record = named_itself(work, context.source, [main]).record or enrol(work, context.source, replace(patient, identifiers=(main,)), stamp.event_time)
         work.tell(record, patient, stamp)
         work.save(record)
         studies.file_under(work, document, record, patient, stamp)

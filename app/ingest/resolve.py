@@ -63,11 +63,11 @@ def first_key(identifiers: Sequence[IdentifierFact], source: Source) -> str:
 def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) -> Named:
     """Whom the identifiers name: the holder of the first local one, those of the primary authority before others.
 
-    An NHS number alone names the record of that number alone, if there is one; else the only one in force that holds it.
+    An NHS number alone names the only one in force that holds it, else the record of that number alone, if there is one.
     """
     local = local_identifiers(identifiers)
     if not local:
-        return _named_by_number(work, source, [one.key for one in identifiers if one.system == NHS_NUMBER and not one.ended])
+        return _named_by_number(work, source, _numbers(identifiers))
     primary = source.default_authority.system if source.default_authority else None
     keys = [one.key for one in sorted(local, key=lambda one: one.system != primary)]
     holders = work.holders(source.organisation, keys)
@@ -78,10 +78,23 @@ def named_by(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) 
     return Named(min((one for one in holders if key in held[one.id]), key=lambda one: (not one.active, one.first_key)), held)
 
 
+def named_itself(work: Work, source: Source, identifiers: Sequence[IdentifierFact]) -> Named:
+    """Whom the identifiers name; an NHS number alone only the record of that number alone, for which the one that holds it answers (``app.ingest.standing_in``)."""
+    if local_identifiers(identifiers):
+        return named_by(work, source, identifiers)
+    keys = _numbers(identifiers)
+    return Named(own_record(work.holders(source.organisation, keys[:1]), keys[0]) if keys else None)
+
+
+def _numbers(identifiers: Sequence[IdentifierFact]) -> list[str]:
+    return [one.key for one in identifiers if one.system == NHS_NUMBER and not one.ended]
+
+
 def _named_by_number(work: Work, source: Source, keys: Sequence[str]) -> Named:
     holders = work.holders(source.organisation, keys[:1])
-    active = [record for record in holders if record.active]
-    return Named(own_record(holders, keys[0]) or (active[0] if len(active) == 1 else None) if holders else None)
+    own = own_record(holders, keys[0]) if holders else None
+    others = [record for record in holders if record.active and record is not own]
+    return Named(others[0] if len(others) == 1 else own)
 
 
 def answering_at(work: Work, record: Record, event_time: str) -> Record:
@@ -93,7 +106,7 @@ def answering_at(work: Work, record: Record, event_time: str) -> Record:
 
 def resolve_or_create(work: Work, source: Source, facts: PatientFacts, event_time: str) -> Spoken:
     """Of whom the facts speak, enrolled if the trust has none (hl7v2.md 1). RequiredMissing where nothing names one."""
-    found = named_by(work, source, facts.identifiers)
+    found = named_itself(work, source, facts.identifiers)
     if found.record is None:
         record = enrol(work, source, facts, event_time)
         return Spoken(record, record, facts)

@@ -1,6 +1,6 @@
 """Records that a trust knows by an NHS number alone: each stands in until exactly one record of the trust holds the number (hl7v2.md 3).
 
-An image or message that names an NHS number alone may come before the record it is of. It is filed under a record of that number.
+An image or message that names an NHS number alone may come before the record it is of, or after it: it is filed under a record of that number.
 Once one other record holds the number, that one answers for it as if the trust had merged them; once two do, it stands for itself.
 """
 

@@ -99,7 +99,7 @@ def test_a_record_stays_one_whatever_order_its_identifiers_come_in(weald):
     weald.accept(adt("A31", pid(nhs(NUMBERS["alice"]), cx("A100"), who=ALICE, f32="NSTS01"), at="20250302120000"))
     weald.accept(adt("A31", pid(nhs(NUMBERS["alice"]), f32="NSTS01", f5="HOLLIS^ALICE^R"), at="20250303120000"))
     assert weald.patient(mrn("A100"))["name"][0]["given"] == ["ALICE", "R"]
-    assert len(weald.found(f"Patient?_tag={W}/CodeSystem/record-class|source")) == 1
+    assert len(weald.found(f"Patient?active=true&_tag={W}/CodeSystem/record-class|source")) == 1
 
 
 def test_an_nhs_number_alone_that_two_records_hold_joins_neither(weald):
