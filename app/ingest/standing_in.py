@@ -6,7 +6,7 @@ Once one other record holds the number, that one answers for it as if the trust 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from app.ingest.edges import Edge, edge_from_body, edges_by_id, put_edge
 from app.ingest.identity import digest_key
@@ -14,22 +14,27 @@ from app.ingest.records import ALWAYS, Record, index_key
 from app.ingest.work import Work
 from app.store.contract import EDGE
 from mappers.context import NHS_NUMBER
+from mappers.patient import PatientState
 from matching.records import REPLACED_BY
 
 WEALD = "weald"
 """The agent of what follows from the records alone."""
 
 
-def stand_in(work: Work) -> list[Record]:
+AsNamed = Callable[[Work, Sequence[Record]], Mapping[str, PatientState]]
+"""What was said under each record's own identifiers (``app.ingest.retelling.as_named``)."""
+
+
+def stand_in(work: Work, as_named: AsNamed) -> list[Record]:
     """Let the records of a number alone answer for themselves or not, as the records changed now hold their numbers; those of which that changed."""
     changed = []
-    for record in [one for one in work.dirty.values() if one.id in work.shown]:
+    for record in [one for one in work.dirty.values() if one.id in work.shown or one.id in work.moved]:
         for key in (held.fact.key for held in record.state.identifiers() if held.fact.system == NHS_NUMBER):
             own = own_record(work.born_of(record.organisation, key), key)
             if own is not None:
                 changed_too = (one for one in work.dirty.values() if one.organisation == record.organisation)
                 holders = {one.id: one for one in (*work.holders(record.organisation, [key]), *changed_too)}
-                if len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key)):
+                if len(holders) > 1 and _aim(work, own, _holder(work, own, holders.values(), key, as_named)):
                     changed.append(own)
     return changed
 
@@ -40,11 +45,23 @@ def own_record(holders: Iterable[Record], key: str) -> Record | None:
     return next((one for one in born if all(held.fact.system == NHS_NUMBER for held in one.state.identifiers())), None)
 
 
-def _holder(work: Work, own: Record, holders: Iterable[Record], key: str) -> Record | None:
-    """The record by which the one patient of the trust holds the number, None where there are several or none."""
-    others = [one for one in holders if one.id != own.id and any(held.fact.key == key and not held.ended for held in one.state.identifiers())]
-    roots = {work.root(one).id for one in others} - {own.id}
-    return min(others, key=lambda one: one.first_key) if len(roots) == 1 else None
+def _holder(work: Work, own: Record, holders: Iterable[Record], key: str, as_named: AsNamed) -> Record | None:
+    """The record that answers for the one patient of the trust that holds the number, None where there are several or none.
+
+    Of several those count that were told the number themselves: another may hold it only because of what was said of the number alone.
+    """
+    others = [one for one in holders if one.id != own.id and _holds(one.state, key)]
+    if len(others) > 1:
+        together = {root.id: root for root in map(work.root, others)}.values()
+        members = [one for root in together for one in (root, *work.below(root)) if one.id != own.id]
+        named = as_named(work, [own, *members])
+        others = [one for one in members if _holds(named[one.id], key)] or others
+    roots = {root.id: root for root in map(work.root, others) if root.id != own.id}
+    return next(iter(roots.values())) if len(roots) == 1 else None
+
+
+def _holds(state: PatientState, key: str) -> bool:
+    return any(held.fact.key == key and not held.ended for held in state.identifiers())
 
 
 def _aim(work: Work, own: Record, holder: Record | None) -> bool:

@@ -72,7 +72,7 @@ def tell_late(work: Work, record: Record, event_time: str) -> None:
 def settle(work: Work) -> None:
     """End what a change began: who answers for whom, and what each record was told, until neither changes the other."""
     for _ in range(_ROUNDS):
-        _succeed_changed(work, stand_in(work))
+        _succeed_changed(work, stand_in(work, as_named))
         if not work.astray:
             return
         retell(work, _whole(work, work.records(sorted(work.astray))))
