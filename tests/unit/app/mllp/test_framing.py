@@ -123,10 +123,10 @@ def test_time_is_linear_in_the_stream(unit, packet):
         stream = b"\x0b" + unit * (size // len(unit))
         best = 9.0
         for _ in range(3):
-            decoder, began = FrameDecoder(), time.perf_counter()
+            decoder, began = FrameDecoder(), time.process_time()
             for at in range(0, len(stream), packet):
                 decoder.feed(stream[at : at + packet])
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     size = 20_000 if packet == 1 else 150_000
