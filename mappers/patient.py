@@ -31,6 +31,7 @@ _ADDED = 20
 """How many repeats are kept of a list field whose sender adds instead of replacing."""
 _CONTENT = {"name": ("family", "given", "suffix", "text"), "address": ("line", "city", "postalCode", "text"), "telecom": ("system", "value")}
 _VERSION = 1
+_DEATH_OF_VISIT = "deceased."
 _NHS = f"{NHS_NUMBER}|"
 
 
@@ -182,6 +183,7 @@ class PatientState:
             and self._fields.keys() == before._fields.keys()
             and all(entries is before._fields[field] or self._same_field(before, field) for field, entries in self._fields.items())
             and self._same_identifiers(before)
+            and self._deaths() == before._deaths()
             and self._history.keys() == before._history.keys()
             and all(entries is before._history[group] or self._same_history(before, group) for group, entries in self._history.items())
         )
@@ -224,6 +226,8 @@ class PatientState:
 
     def _winner(self, field: str, entries: Entries) -> Said | None:
         live = [s for s in entries.values() if s.value is not None]
+        if field.startswith(_DEATH_OF_VISIT):
+            live = [s for s in live if not self._is_withdrawn(s)]
         strong = [s for s in live if s.stamp.rank > HEADER]
         if not strong:
             # A known record takes identifiers from the PID of a merge or link, but no demographics.
@@ -235,6 +239,16 @@ class PatientState:
         if field.startswith("deceased"):
             strong = [s for s in strong if s.value != {"boolean": False}] or strong
         return max(strong, key=_strength)
+
+    def _is_withdrawn(self, death: Said) -> bool:
+        """Whether the source that told a death of a visit has denied or deleted death since (hl7v2.md 1, Death)."""
+        said = self._fields.get("deceased", {}).get(death.stamp.source)
+        return said is not None and said.value in (None, {"boolean": False}) and said.stamp > death.stamp
+
+    def _deaths(self) -> list[tuple[str, Any]]:
+        """What is served of deaths, where a visit told one; nothing else may change what is served by being said again."""
+        told = any(field.startswith(_DEATH_OF_VISIT) for field in self._fields)
+        return sorted((field, said.value) for field, said in self.served().items() if field.startswith("deceased")) if told else []
 
     def history(self, group: str) -> list[Said]:
         """Values ever said of "name", "address" or "telecom", newest first, ties by value.

@@ -6,6 +6,7 @@ of names, and a file is read no further than its kind needs to be told.
 
 from __future__ import annotations
 
+import lzma
 import re
 import stat
 import zipfile
@@ -23,6 +24,8 @@ from mappers.dicom.directory import DirectoryRecord
 from mappers.dicom.errors import DicomRejected
 from mappers.dicom.header import Header
 
+DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, UnicodeDecodeError)
+"""What a file or archive raises while it is opened or read that is damaged, or of a kind that is not read."""
 _RATIO_APPLIES_FROM = 1024 * 1024
 _DRIVE = re.compile("[A-Za-z]:")
 _CENTRAL_DIRECTORY = 64 * 1024 * 1024
@@ -196,7 +199,7 @@ def _directory(name: str, open: Callable[[], BinaryIO], size: int, tree: _Tree, 
     try:
         with open() as stream:
             records = directory_records(stream.read())
-    except (DicomRejected, OSError, zipfile.BadZipFile, zlib.error):
+    except (DicomRejected, *DAMAGED):
         yield Refused(name, Refusal.UNREADABLE, "the DICOMDIR cannot be read", open)
         return
     for number, record in enumerate(records, start=1):
@@ -229,7 +232,7 @@ def _zip(path: Path, limits: FileLimits) -> Iterator[Found]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield from _members(archive, path, limits)
-    except (zipfile.BadZipFile, OSError):
+    except DAMAGED:
         yield Refused(name, Refusal.DAMAGED, "the archive cannot be read", lambda: path.open("rb"))
 
 
@@ -272,7 +275,7 @@ def _member(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, safe: d
     try:
         with _opened(archive, info) as stream:
             kind = kind_of(stream)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError):
+    except DAMAGED:
         yield Refused(name, Refusal.DAMAGED, "the entry cannot be read", lambda: _packed(path, info))
         return
     if kind is Kind.DICOMDIR:

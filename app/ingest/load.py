@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -18,7 +18,7 @@ from app.errors import BadRequest, SettingsError, TooLarge
 from app.ingest import adt, dicom, reading
 from app.ingest.again import finish_pending
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
-from app.ingest.files import FileLimits, Found, Item, Refused, walk
+from app.ingest.files import DAMAGED, FileLimits, Found, Item, Refused, walk
 from app.ingest.letters import keep
 from app.principal import Principal
 from app.services import Services
@@ -63,7 +63,7 @@ def _count_one(path: Path) -> int:
     if path.is_dir():
         return sum(_count_one(child) for child in path.rglob("*") if child.is_file())
     if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with suppress(*DAMAGED), zipfile.ZipFile(path) as archive:
             return len(archive.infolist())
     return 1
 
@@ -117,7 +117,7 @@ class Loader:
                 self._reject(item.name, "FHIR resources are not loaded from files by this version", item.open)
         except (BadRequest, TooLarge) as error:
             self._reject(item.name, error.text, item.open)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGED as error:
             self._reject(item.name, f"it cannot be read ({type(error).__name__})", item.open)
 
     def _take_messages(self, item: Item) -> None:
@@ -223,7 +223,7 @@ def _kept(opens: Opens | None, limit: int) -> _Kept:
                     digest.update(part)
                     size += len(part)
                     content += part[: limit - len(content)]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):
+    except (*DAMAGED, ValueError):
         whole = False  # damaged, gone, or of an archive that is closed by now
     return _Kept(bytes(content), size, digest.hexdigest(), whole and size == len(content))
 

@@ -14,6 +14,7 @@ from app.web.door import Exchange
 from app.web.negotiation import pairs_from_query
 from app.web.paging import Page, Pages
 from app.web.read import check_type
+from app.web.withheld import as_now
 
 _ALLOWED = ("_at", "_count", "_format", "_pretty", "_since")
 
@@ -36,13 +37,14 @@ def history(exchange: Exchange, pages: Pages, type_: str | None = None, id_: str
         if not versions and id_ is not None and type_ is not None:
             _check_exists(snapshot, type_, id_)
         commit = snapshot.commit
+        shown_versions = as_now(snapshot, versions[:count])
     links = [("self", bundles.url(exchange.base, path, shown))]
     if len(versions) > count > 0:
         last = versions[count - 1]
         page = Page(tuple(asked), False, begun, commit, (last.commit, last.type, last.id))
         links.append(("next", f"{exchange.base}/{path}?_page={pages.seal(page, exchange.principal, path)}"))
     base = exchange.base.encode()
-    return fhir_response(bundles.bundle("history", links, [bundles.history_entry(base, v) for v in versions[:count]]))
+    return fhir_response(bundles.bundle("history", links, [bundles.history_entry(base, v) for v in shown_versions]))
 
 
 def _check_exists(snapshot: Snapshot, type_: str, id_: str) -> None:

@@ -16,6 +16,7 @@ from app.store.contract import Snapshot, StoredResource
 from app.web.answers import pretty, resource_response
 from app.web.door import Exchange
 from app.web.negotiation import pairs_from_query
+from app.web.withheld import as_now
 
 STUDY_UID = "urn:dicom:uid"
 _ALLOWED = ("_elements", "_format", "_pretty", "_summary")
@@ -63,7 +64,7 @@ def vread(exchange: Exchange, type_: str, id_: str, version: str) -> Response:
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise NotFound("No such version.")
     with exchange.services.store.snapshot(exchange.principal) as snapshot:
-        stored = _found(snapshot.version(type_, id_, int(version)))
+        [stored] = as_now(snapshot, [_found(snapshot.version(type_, id_, int(version)))])
     return resource_response(exchange.environ, stored, as_asked(exchange, stored))
 
 
@@ -75,6 +76,8 @@ def as_asked(exchange: Exchange, stored: StoredResource) -> bytes:
     asked = dict(pairs_from_query(query))
     if unknown := next((name for name in asked if name not in _ALLOWED), None):
         raise NotSupported(f"A read takes {', '.join(_ALLOWED)} only.", expression=unknown if unknown.isidentifier() else None)
+    if not asked.get("_elements", "-"):
+        raise InvalidValue("_elements names at least one element.", expression="_elements")
     body = _subset(stored, asked.get("_summary", "false"), asked.get("_elements", ""))
     return pretty(body) if asked.get("_pretty") == "true" else body
 

@@ -6,6 +6,7 @@ anew for each page, so that a study whose link is gone meanwhile is left out of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.web.outcomes import issue, outcome
 from app.web.paging import Page, Pages
 from app.web.reach import MAX_REPLACED, Resolver, subject_of
 from app.web.read import body_of, check_type
+from app.web.withheld import still_shown
 
 Pairs = list[tuple[str, str]]
 
@@ -114,8 +116,12 @@ class Answer:
         base, controls = self.exchange.base.encode(), self.asked.controls
         kind = "elements" if controls.elements else controls.summary
         return [
-            bundles.search_entry(base, match, body_of(match, kind, controls.elements), self._mode(resolver, match)) for match in hits.matches
+            bundles.search_entry(base, match, body_of(match, kind, controls.elements), self._mode(resolver, match)) for match in self._shown(hits.matches)
         ]
+
+    def _shown(self, found: Sequence[StoredResource]) -> Sequence[StoredResource]:
+        """What of a page is sent: of one that was pinned before no patient that is restricted now."""
+        return found if self.walk.page is None else still_shown(self.snapshot, found)
 
     def _mode(self, resolver: Resolver, match: StoredResource) -> bytes:
         if match.type != "ImagingStudy" or not resolver.reached:
@@ -130,7 +136,7 @@ class Answer:
         base = self.exchange.base.encode()
         kind = controls.summary if controls.summary in ("true", "data", "text") else "false"
         return [
-            bundles.search_entry(base, stored, body_of(stored, kind), bundles.INCLUDE) for stored in included(resolver, hits.matches)
+            bundles.search_entry(base, stored, body_of(stored, kind), bundles.INCLUDE) for stored in self._shown(included(resolver, self._shown(hits.matches)))
         ]
 
     def _outcomes(self, resolver: Resolver) -> list[bytes]:

@@ -182,7 +182,8 @@ def integer_from_is(text: str) -> int | None:
 
 
 def _datetime_from_dt(text: str) -> str | None:
-    valid = _DATETIME.fullmatch(text) and date_from_da(text[:8]) and text[8:14].ljust(6, "0") < "240000"
+    clock = re.split("[+-]", text)[0][8:14].ljust(6, "0")
+    valid = _DATETIME.fullmatch(text) and date_from_da(text[:8]) and clock < "240000" and clock[2:4] < "60" and clock[4:6] <= "60"
     return text if valid else None
 
 

@@ -233,6 +233,39 @@ def test_a_restricted_patient_shows_neither_address_nor_phone(weald):
     assert alice["meta"]["security"][0]["code"] == "R"
 
 
+def test_what_is_withheld_of_a_restricted_patient_is_in_no_earlier_version_and_on_no_page_begun_before(weald):
+    """nhs.md 6, S-flag: read, search, include, history."""
+    people = {f"A10{n}": {**ALICE, 5: f"HOLLIS^ALICE{n}"} for n in range(3)}
+    weald.accept(*(adt("A28", pid(cx(number), who=who), control_id=f"E{number}") for number, who in people.items()))
+    first = weald.get("Patient?address-postalcode=RH10&_tag=source&_count=1")
+    [following] = [link["url"].split("/fhir/")[1] for link in first["link"] if link["relation"] == "next"]
+    weald.accept(*(adt("A31", pid(cx(number), who=who), segment("ZU8", {4: "2"}), at="20260101120000", control_id=f"R{number}") for number, who in people.items()))
+    alice = weald.patient(mrn("A100"))
+    golden = weald.golden(alice)
+    shown = [
+        *weald.get(f"Patient/{alice['id']}/_history")["entry"], *weald.get(f"Patient/{golden['id']}/_history")["entry"], *weald.get("Patient/_history?_count=100")["entry"],
+        {"resource": weald.get(f"Patient/{alice['id']}/_history/1")},
+    ]  # fmt: skip
+    assert len(shown) > 8
+    assert not [one for one in shown if {"address", "telecom"} & one["resource"].keys()]
+    assert all(one["resource"]["meta"]["security"][0]["code"] == "R" for one in shown)
+    assert "entry" not in weald.get(following)
+    assert "entry" not in weald.get("Patient?address-postalcode=RH10&_tag=source")
+
+
+@pytest.mark.parametrize("withdrawn", [{"f30": "N"}, {"f29": '""', "f30": '""'}])
+def test_a_death_told_by_a_discharge_is_withdrawn_by_the_source_that_told_it(weald, withdrawn):
+    """hl7v2.md 1, Death: PID-30=N or PID-29="" withdraws that source's assertion."""
+    weald.accept(adt("A28", pid(cx("A100"), who=ALICE)), adt("A03", pid(cx("A100"), who=ALICE), pv1(f36="4"), at="20250302120000"))
+    assert weald.patient(mrn("A100"))["deceasedBoolean"] is True
+    weald.accept(adt("A31", pid(cx("A100"), who=ALICE, **withdrawn), at="20250303120000"))
+    assert weald.patient(mrn("A100")).get("deceasedBoolean") in (False, None)
+    weald.accept(adt("A03", pid(cx("A100"), who=ALICE), pv1("V2", f36="4"), at="20250304120000"))
+    assert weald.patient(mrn("A100"))["deceasedBoolean"] is True
+    weald.accept(adt("A31", pid(cx("A100"), who=ALICE, **withdrawn), at="20250305120000"))
+    assert weald.patient(mrn("A100")).get("deceasedBoolean") in (False, None)
+
+
 def visits(weald):
     with weald.services.store.snapshot(SYSTEM) as snapshot:
         return [orjson.loads(body) for _, body in snapshot.scan(VISIT)]

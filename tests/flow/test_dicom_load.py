@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from app.ingest.load import count
 from tests.flow.doors import W, mrn
 from tests.flow.images import image, study_uid
 from tests.flow.messages import ALICE, NUMBERS, adt, cx, pid
@@ -215,3 +216,38 @@ def test_a_corrected_instance_is_the_one_shown(weald, tmp_path):
     assert "sop-conflict" in {tag["code"] for tag in found["meta"]["tag"]}
 
 
+
+
+def test_an_archive_that_cannot_be_read_stops_nothing(weald, tmp_path):
+    """A name that is not UTF-8 though it says so, a version of the future, damaged LZMA, a directory that is none: each a line in the report."""
+    folder = tmp_path / "box"
+    folder.mkdir()
+    picture = image(tmp_path, patient="A100", study=1)
+    (folder / "a.hl7").write_bytes(adt("A28", pid(cx("A100"), who=ALICE)))
+    for name, method in (("b-name.zip", zipfile.ZIP_STORED), ("c-version.zip", zipfile.ZIP_STORED), ("d-lzma.zip", zipfile.ZIP_LZMA), ("e-directory.zip", zipfile.ZIP_STORED)):
+        with zipfile.ZipFile(folder / name, "w", method) as archive:
+            archive.write(picture, "n\u00e9")
+    spoil = {
+        "b-name.zip": lambda data: data.replace("n\u00e9".encode(), b"n\xe9\xff"), "d-lzma.zip": lambda data: data[:60] + b"\xff" * 40 + data[100:],
+        "c-version.zip": lambda data: data.replace(b"PK\x01\x02" + data[data.rindex(b"PK\x01\x02") + 4 :][:4], b"PK\x01\x02" + data[data.rindex(b"PK\x01\x02") + 4 :][:2] + b"\x63\x00"),
+        "e-directory.zip": lambda data: data.replace(b"PK\x01\x02", b"XX\x01\x02"),
+    }  # fmt: skip
+    for name, change in spoil.items():
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+    (folder / "f.dcm").write_bytes(picture.read_bytes())
+    report = weald.load(folder, source="RTK-PACS")
+    assert {Path(one.name.partition("!")[0]).name for one in report.rejected} == set(spoil)
+    assert weald.patient(mrn("A100"))["name"][0]["family"] == "HOLLIS"
+    assert len(weald.found("ImagingStudy?_count=5")) == 1
+    assert count([folder]) >= 6
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DT")
+@pytest.mark.parametrize("moment", ["20250401127500", "20250401126000", "202504011299"])
+def test_a_moment_that_is_none_loses_no_study(weald, tmp_path, moment):
+    """imaging.md 1.1: absent or invalid never raises, drops the study."""
+    wrong = image(tmp_path / "wrong", patient="A100", study=1, InstanceCoercionDateTime=moment)
+    good = image(tmp_path, patient="A100", study=2)
+    assert weald.load(wrong, good, source="RTK-PACS").accepted == 2
+    assert weald.load(image(tmp_path, patient="A100", study=1, number=1, InstanceCoercionDateTime="20250401120000"), source="RTK-PACS").rejected == []
+    assert len(weald.found("ImagingStudy?_count=5")) == 2

@@ -97,7 +97,7 @@ def test_parts_of_a_resource(get):
 
 @pytest.mark.parametrize(
     ("query", "issue"),
-    [("family=x", "not-supported"), ("_summary=count", "value"), ("_summary=x", "value"), ("_summary=true&_elements=a", "structure"), ("%ff=1", "structure"), ("a+b=1", "not-supported")],
+    [("family=x", "not-supported"), ("_summary=count", "value"), ("_summary=x", "value"), ("_summary=true&_elements=a", "structure"), ("_elements=", "value"), ("%ff=1", "structure"), ("a+b=1", "not-supported")],
 )
 def test_a_read_refuses_other_parameters(get, query, issue):
     status, body = get(f"Patient/alice-rtk?{query}")
