@@ -51,11 +51,14 @@ def etag_matches(header: str, tag: str) -> bool:
     return any(found[1] == tag for part in header.split(",") if (found := _ETAG.fullmatch(part)))
 
 
-def unchanged(environ: Environ, stored: StoredResource) -> bool:
-    """True where the caller's copy is this version: If-None-Match, else If-Modified-Since."""
+def unchanged(environ: Environ, stored: StoredResource, *, alone: bool) -> bool:
+    """True where the caller's copy is this version: If-None-Match, else If-Modified-Since.
+
+    ``alone``: no other version is of the same second; else a time in whole seconds does not tell them apart (RFC 9110 8.8.2.2).
+    """
     if known := environ.get("HTTP_IF_NONE_MATCH"):
         return etag_matches(known, str(stored.version))
-    if since := environ.get("HTTP_IF_MODIFIED_SINCE"):
+    if alone and (since := environ.get("HTTP_IF_MODIFIED_SINCE")):
         return _not_after(stored.last_updated, since)
     return False
 
@@ -69,10 +72,10 @@ def _not_after(last_updated: str, since: str) -> bool:
     return range_ is not None and range_[0] // 1_000_000 <= limit
 
 
-def resource_response(environ: Environ, stored: StoredResource, body: bytes) -> Response:
+def resource_response(environ: Environ, stored: StoredResource, body: bytes, *, alone: bool = True) -> Response:
     """The answer to a read of one version: 200, or 304 where the caller has it."""
     headers = validators(stored)
-    if unchanged(environ, stored):
+    if unchanged(environ, stored, alone=alone):
         return Response(None, 304, [*headers, _NO_STORE])
     return fhir_response(body, 200, headers)
 

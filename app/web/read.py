@@ -13,7 +13,7 @@ from app.search.params import PARAMETERS
 from app.search.subsets import subset_body
 from app.search.views import as_seen
 from app.store.contract import Snapshot, StoredResource
-from app.web.answers import pretty, resource_response
+from app.web.answers import http_date, pretty, resource_response
 from app.web.door import Exchange
 from app.web.negotiation import pairs_from_query
 from app.web.withheld import as_now
@@ -44,7 +44,14 @@ def read(exchange: Exchange, type_: str, id_: str) -> Response:
         if current is not None and current.deleted and (parted := _parted(snapshot, current)):
             raise Gone(f"The archives name several persons as the patient of this study: {', '.join(parted)}.")
         stored = _found(current)
-    return resource_response(exchange.environ, stored, as_asked(exchange, stored))
+        alone = "HTTP_IF_MODIFIED_SINCE" not in exchange.environ or _is_alone(snapshot, stored)
+    return resource_response(exchange.environ, stored, as_asked(exchange, stored), alone=alone)
+
+
+def _is_alone(snapshot: Snapshot, stored: StoredResource) -> bool:
+    """Whether the version before is of another second."""
+    before = snapshot.version(stored.type, stored.id, stored.version - 1)
+    return before is None or http_date(before.last_updated) != http_date(stored.last_updated)
 
 
 def _parted(snapshot: Snapshot, deleted: StoredResource) -> list[str]:

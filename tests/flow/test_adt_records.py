@@ -291,3 +291,16 @@ def test_a_feed_that_sends_only_what_is_new_adds_to_its_addresses(weald, setting
     first, second = (adt("A31", pid(cx("A100"), who={**ALICE, 11: f"{street}^^CRAWLEY^^RH10 1AA^826^H"}), at=at) for street, at in (("1 HIGH STREET", "20250301"), ("2 LOW ROAD", "20250401")))
     assert [b"MSA|AA" in answer for answer in receive_group(services, [first, second], SYSTEM)] == [True, True]
     assert {one["line"][0] for one in weald.patient(mrn("A100"))["address"]} == {"1 HIGH STREET", "2 LOW ROAD"}
+
+
+def test_a_time_in_whole_seconds_hides_no_version_of_the_same_second(weald):
+    """RFC 9110 8.8.2.2: Last-Modified does not tell two versions of one second apart."""
+    weald.accept(adt("A28", pid(cx("A100"), who=ALICE)))
+    path = f"/fhir/Patient/{weald.patient(mrn('A100'))['id']}"
+    first = weald._http.get(path)
+    known = {"If-Modified-Since": first.headers["Last-Modified"]}
+    assert weald._http.get(path, headers=known).status_code == 304
+    weald.accept(adt("A31", pid(cx("A100"), who=ALICE, f16="M"), at="20260101120000"))
+    second = weald._http.get(path, headers=known)
+    assert (second.status_code, second.headers["ETag"]) == (200, 'W/"2"')
+    assert weald._http.get(path, headers={"If-None-Match": second.headers["ETag"]}).status_code == 304
