@@ -76,10 +76,11 @@ class Scored:
 
 
 class _Base(NamedTuple):
-    """The product of a vector's factors, those of its terms apart, and the terms: places of fields, and names of identifiers."""
+    """The product of a vector's factors, those of its terms apart, and the terms: places of fields, and names of extra identifiers."""
 
     factors: Factors
-    terms: tuple[int | str, ...]
+    terms: tuple[int, ...]
+    identifiers: tuple[str, ...] = ()
 
 
 _TERM_PLACES = (GIVEN, FAMILY, CITY, POSTCODE, PHONE, EMAIL, STREET)
@@ -146,7 +147,7 @@ class Scorer:
         known = self._bases.get(vector)
         if known is not None:
             return known
-        factors, terms = self._start, list[int | str]()
+        factors, terms, identifiers = self._start, list[int](), list[str]()
         for place, level in enumerate(vector.levels):
             if level == 1 and place in self._term_places:
                 terms.append(place)
@@ -154,12 +155,12 @@ class Scorer:
                 factors = _product(factors, self._level_factors(FIELDS[place], level))
         for field, level in vector.extra:
             if level == 1 and field in self._term_identifiers:
-                terms.append(field)
+                identifiers.append(field)
             else:
                 factors = _product(factors, self._level_factors(field, level))
         if len(self._bases) >= _VECTORS_KEPT:
             self._bases.clear()
-        base = self._bases[vector] = _Base(factors, tuple(terms))
+        base = self._bases[vector] = _Base(factors, tuple(terms), tuple(identifiers))
         return base
 
     @property
@@ -180,12 +181,13 @@ class Scorer:
         levels = self._factors.get(field)
         return levels[level] if levels else _ONES
 
-    def _agreed(self, term: int | str, a: Demographics, b: Demographics) -> Factors:
-        """The factors of the rarest value that both records have in this field, or of this identifier."""
-        if isinstance(term, str):
-            system = term.removeprefix(IDENTIFIER)
-            return max(self._term_factors(term, value) for named, value in {*a.identifiers} & {*b.identifiers} if named == system)
-        place = term
+    def _agreed_identifier(self, field: str, a: Demographics, b: Demographics) -> Factors:
+        """The factors of the rarest value of this extra identifier that both records have."""
+        system = field.removeprefix(IDENTIFIER)
+        return max(self._term_factors(field, value) for named, value in {*a.identifiers} & {*b.identifiers} if named == system)
+
+    def _agreed(self, place: int, a: Demographics, b: Demographics) -> Factors:
+        """The factors of the rarest value that both records have in this field."""
         if place in (GIVEN, FAMILY):
             if len(a.names) == 1 == len(b.names):
                 return self._term_factors(place, a.names[0][place])
@@ -222,13 +224,15 @@ class Scorer:
 
     def ratios(self, vector: Vector, a: Demographics, b: Demographics) -> Factors:
         """The size of a match and of each rival times what this pair's agreement makes of it: their odds against chance."""
-        factors, terms = self._base(self._evidence(vector, a, b)[0])
+        factors, terms, identifiers = self._base(self._evidence(vector, a, b)[0])
         for place in terms:
             factors = _product(factors, self._agreed(place, a, b))
+        for field in identifiers:
+            factors = _product(factors, self._agreed_identifier(field, a, b))
         return factors
 
     def _weight(self, vector: Vector, a: Demographics, b: Demographics) -> float:
-        (match, housemate, twin, namesake, borrowed), terms = self._base(vector)
+        (match, housemate, twin, namesake, borrowed), terms, identifiers = self._base(vector)
         for place in terms:
             factors = self._agreed(place, a, b)
             match *= factors[0]
@@ -236,6 +240,8 @@ class Scorer:
             twin *= factors[2]
             namesake *= factors[3]
             borrowed *= factors[4]
+        for field in identifiers:
+            match, housemate, twin, namesake, borrowed = _product((match, housemate, twin, namesake, borrowed), self._agreed_identifier(field, a, b))
         weight = log2(match / (1.0 + housemate + twin + namesake + borrowed))
         return LEAST_WEIGHT if weight < LEAST_WEIGHT else min(weight, GREATEST_WEIGHT)
 
@@ -279,7 +285,7 @@ class Scorer:
         return GRADES[-1]
 
     def _contributions(self, vector: Vector, a: Demographics, b: Demographics) -> list[tuple[Contribution, Factors]]:
-        terms = self._base(vector).terms
+        _, terms, identifiers = self._base(vector)
         rows = []
         for place, level in enumerate(vector.levels):
             if level and self._counts(place) and FIELDS[place] in self.model.fields:
@@ -290,7 +296,7 @@ class Scorer:
         for field, level in vector.extra:
             if field in self.model.fields:
                 plain = self._level_factors(field, level)
-                factors = self._agreed(field, a, b) if field in terms else plain
+                factors = self._agreed_identifier(field, a, b) if field in identifiers else plain
                 weight = log2(factors[0])
                 rows.append((Contribution(field, level, weight, weight - log2(plain[0])), factors))
         return rows
