@@ -72,7 +72,8 @@ def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = 
     The number that one of ``past`` had is nobody's any more; one that is ``unusable`` as evidence counts where they have no other verified one.
     """
     birth_date, quality = _birth_date(states)
-    numbers = [(state, live) for state in states if state not in past and (live := state.nhs_number()) is not None]
+    spent = set(map(id, past))
+    numbers = [(state, live) for state in states if id(state) not in spent and (live := state.nhs_number()) is not None]
     verified = [one for one in numbers if _is_verified(*one)]
     number = next((one for one in verified if one[1].fact.value not in unusable), next(iter(verified or numbers), None))
     held = [one for state in states for one in state.identifiers()]

@@ -28,7 +28,7 @@ _BEFORE_ALL = Stamp(CLASS_RANK["P"], ALWAYS, "", 0, "", "", "weald")
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
+class Statement:
     """What one message says of one record: which it ``named``, and which ``answering`` at that time it is about; the same where the record is not its ``subject``."""
 
     named: str
@@ -43,7 +43,7 @@ def retell(work: Work, records: Sequence[Record]) -> None:
 
     Where a message of theirs can no longer be read, because its source is not configured any more, they stay as they are.
     """
-    found = _statements(work, records)
+    found = statements_of(work, records)
     if found is None:
         work.event("not-retold", records=[record.id for record in records])
         return
@@ -66,7 +66,7 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     So a number that is sent under a merged number counts as that record's, whether or not the merge stands.
     """
     now = {record.id: record.state for record in records}
-    found = _statements(work, records) if any(one.is_past for one in records) else None
+    found = statements_of(work, records) if any(one.is_past for one in records) else None
     if found is None:
         return now
     by_id = {record.id: record for record in records}
@@ -78,24 +78,22 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     return states
 
 
-def as_merged(work: Work, records: Sequence[Record], merges: Mapping[str, tuple[str, str]]) -> dict[str, PatientState] | None:
-    """What each record would have been told, by id, were these the merges (of a record: its survivor, and since when); None where that cannot be read any more.
+def as_merged(work: Work, records: Sequence[Record], said: Iterable[Statement], merges: Mapping[str, tuple[str, str]]) -> dict[str, PatientState]:
+    """What each record would have been told of all that was ``said``, by id, were these the merges (of a record: its survivor, and since when).
 
     Records of the past, of which something was said since their merge, are left out.
     """
-    found = _statements(work, records)
-    if found is None:
-        return None
     by_id = {record.id: record for record in records}
     states = {record.id: _headers(work, record) for record in records}
-    for one in sorted(found, key=lambda one: (_answering(one, merges) != one.named, one.stamp[1:])):
+    inside = [one for one in said if one.named in by_id]
+    for one in sorted(inside, key=lambda one: (_answering(one, merges) != one.named, one.stamp[1:])):
         answering = _answering(one, merges)
         if answering == one.named or not contradicts(work, header_demographics(work, one.facts, one.stamp), replace(by_id[answering], state=states[answering])):
             states[answering] = states[answering].apply(one.facts, one.stamp)
     return {id: state for id, state in states.items() if id not in merges or by_id[id].last_event < merges[id][1]}
 
 
-def _answering(one: _Statement, merges: Mapping[str, tuple[str, str]]) -> str:
+def _answering(one: Statement, merges: Mapping[str, tuple[str, str]]) -> str:
     id = one.named
     while one.subject and id in merges and one.stamp.event_time >= merges[id][1]:
         id = merges[id][0]
@@ -109,10 +107,10 @@ def _headers(work: Work, record: Record) -> PatientState:
     return state
 
 
-def _statements(work: Work, records: Iterable[Record]) -> list[_Statement] | None:
+def statements_of(work: Work, records: Iterable[Record]) -> list[Statement] | None:
     """All that messages said of the records, in the order of the events; None where one of them cannot be read any more."""
     by_id = {record.id: record for record in records}
-    found: list[_Statement] = []
+    found: list[Statement] = []
     for _, body in work.tx.find(MESSAGE, "record", sorted(by_id)):
         head, _, raw = body.partition(b"\n")
         said = orjson.loads(head)
@@ -128,16 +126,16 @@ def _statements(work: Work, records: Iterable[Record]) -> list[_Statement] | Non
             if id in by_id:
                 record = by_id[id]
                 about = answering_at(work, record, event.event_time) if role == "subject" else record
-                found.append(_Statement(id, about.id, facts[role], event.stamp, role == "subject"))
+                found.append(Statement(id, about.id, facts[role], event.stamp, role == "subject"))
     return sorted(found, key=lambda one: one.stamp[1:])
 
 
-def _tell(work: Work, records: Sequence[Record], one: _Statement) -> None:
+def _tell(work: Work, records: Sequence[Record], one: Statement) -> None:
     record = next(record for record in records if record.id == one.answering)
     record.state = record.state.apply(_without_others(work, records, record, one), one.stamp)
 
 
-def _without_others(work: Work, records: Sequence[Record], record: Record, one: _Statement) -> PatientFacts:
+def _without_others(work: Work, records: Sequence[Record], record: Record, one: Statement) -> PatientFacts:
     """The facts without the identifiers of other records that hold one of the local ones (hl7v2.md 3)."""
     facts, named = one.facts, one.named
     local = {fact.key for fact in local_identifiers(facts.identifiers)}
@@ -150,7 +148,7 @@ def _without_others(work: Work, records: Sequence[Record], record: Record, one: 
     return replace(facts, identifiers=tuple(fact for fact in facts.identifiers if fact.key not in others))
 
 
-def _tell_survivor(work: Work, records: Sequence[Record], one: _Statement) -> None:
+def _tell_survivor(work: Work, records: Sequence[Record], one: Statement) -> None:
     survivor = next(record for record in records if record.id == one.answering)
     if contradicts(work, header_demographics(work, one.facts, one.stamp), survivor):
         ask_of_stranger(work, survivor, f"{one.stamp.source}#{one.stamp.control_id}")

@@ -237,7 +237,7 @@ def settle(ruling: Ruling, key: str, outcome: str, superseded: str | None = None
 
 
 def _state_answer(ruling: Ruling, item: dict[str, Any], outcome: str, superseded: str | None) -> None:
-    """What ``same`` or ``different`` states of the records of an item: ``same`` of an audit states nothing, they are one person already."""
+    """What ``same`` or ``different`` states of the records of an item: ``same`` of an audit, or of records merged since, states nothing, they are one already."""
     records = item["records"]
     if item["kind"] == AUDIT and outcome == "same":
         return
@@ -245,12 +245,10 @@ def _state_answer(ruling: Ruling, item: dict[str, Any], outcome: str, superseded
         _answer_crowd(ruling, item, outcome)
     elif len(records) != 2:
         raise BusinessRule("That item is not about two records; answer cannot-tell or bad-data.")
-    elif outcome == "same" and _record(ruling.work, records[0]).id != _record(ruling.work, records[1]).id:
-        link(ruling, records[0], records[1], superseded)
-    elif outcome == "same":
-        ruling.about(*ruling.work.records(records))
-    else:
+    elif outcome == "different":
         unlink(ruling, records[0], records[1])
+    elif len({_record(ruling.work, id).id for id in records}) > 1:
+        link(ruling, records[0], records[1], superseded)
 
 
 def _answer_crowd(ruling: Ruling, item: dict[str, Any], outcome: str) -> None:

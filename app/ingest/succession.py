@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from app.ingest.assertions import owner_of
 from app.ingest.edges import ASSERTED, STEWARD, Edge, close_edge, edge_from_body, edges_by_id, edges_of, put_edge, reopen_edge
 from app.ingest.evidence import verified_number
 from app.ingest.records import Record
-from app.ingest.retelling import as_merged, as_named, retell
+from app.ingest.retelling import Statement, as_merged, as_named, retell, statements_of
 from app.ingest.reviews import close_answered, open_review
 from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
@@ -135,11 +136,16 @@ def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> B
 
     occurred = {edge.id: edge.occurred for edge in edges}
 
+    @cache
+    def said() -> Sequence[Statement]:
+        """All that messages said of the records, read where a merge needs it; nothing where that cannot be read any more."""
+        return statements_of(work, records.values()) or ()
+
     def number_once_merged(group: frozenset[str], parents: Mapping[str, Told]) -> set[str]:
         merges = {id: (held.b, occurred[held.id]) for id, held in parents.items() if id in group}
         if all(records[id].last_event < at for id, (_, at) in merges.items()):
             return set()
-        merged = as_merged(work, [records[id] for id in sorted(group)], merges) or {}
+        merged = as_merged(work, [records[id] for id in sorted(group)], said(), merges)
         return {verified_number(work.tx, work.services, state) for state in merged.values()} - {""}
 
     def bars(first: frozenset[str], second: frozenset[str], parents: Mapping[str, Told]) -> str:

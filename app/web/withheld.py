@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.store.contract import Snapshot, StoredResource
-from mappers.source_patient import WITHHELD
+from mappers.source_patient import CONFIDENTIALITY, WITHHELD
 
 _RESTRICTED = "R"
 
@@ -33,7 +33,7 @@ def _labels_now(snapshot: Snapshot, versions: Sequence[StoredResource]) -> dict[
     """Of each patient among the versions the security labels that restrict it now; of one that the caller sees no more the plain one."""
     ids = sorted({one.id for one in versions if one.type == "Patient" and not one.deleted})
     current = snapshot.resources("Patient", ids) if ids else {}
-    hidden = [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": _RESTRICTED}]
+    hidden = [{"system": CONFIDENTIALITY, "code": _RESTRICTED}]
     return {id: _security(current[id].body) if id in current else hidden for id in ids}
 
 
