@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import click
 from app.errors import WealdError
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from app.ingest.load import Report
     from app.services import Services
     from app.settings import Settings
@@ -72,24 +75,34 @@ def _services(config: Path | None) -> Services:
 @click.pass_obj
 def serve(config: Path | None, sample_region: Path | None) -> None:
     """Start the listeners: HTTP and MLLP."""
-    from app.ingest.firstload import FirstLoad, begin_first_load
     from app.serve import serve as run
-    from app.services import open_store
 
-    settings = _settings(config)
-    store = open_store(settings.store)
-    due = begin_first_load(store) if sample_region else FirstLoad.NONE
-    store.close()
+    sys.exit(run(_settings(config), config, partial(begin, config, sample_region)))
 
-    def prepare() -> None:
-        _services(config).store.close()
 
-    def when_ready() -> None:
-        from app.sample import welcome  # imports the loader, for which no listener should wait
+def begin(config: Path | None, sample_region: Path | None, parent: Connection) -> None:
+    """The first steps of ``serve``, as ``app.serve.serve`` has them: the store is prepared, the region loaded where that is due, and a welcome said."""
+    from app.ingest.firstload import FirstLoad, begin_first_load
+    from app.sample import welcome
 
-        welcome(settings, due, sample_region)
+    try:
+        services = _services(config)
+        due = begin_first_load(services.store) if sample_region else FirstLoad.NONE
+        services.store.close()
+    except WealdError as error:
+        parent.send(error)
+        return
+    parent.send(None)
+    if _listens(parent):
+        welcome(services.settings, due, sample_region)
 
-    sys.exit(run(settings, config, prepare, when_ready))
+
+def _listens(parent: Connection) -> bool:
+    """Whether it is said that all listen; False where the start came to nothing."""
+    try:
+        return bool(parent.recv())
+    except EOFError:
+        return False
 
 
 @weald.command()

@@ -1,4 +1,8 @@
-"""The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, one for upkeep, and this one that watches them."""
+"""The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, one for upkeep, and this one that watches them.
+
+All but this one are forked from one process that has imported what they need (``app.warm``): that is done once at a start, not six
+times on as many cores as there are, and they share its memory. This one knows the settings and no more.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.counting import clear
-from app.errors import SettingsError
+from app.errors import SettingsError, StoreUnavailable, WealdError
 from app.settings import Listener, Settings, load_settings
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from app.counting import Numbers
     from app.services import Services
 
@@ -45,6 +51,7 @@ def _end_with(parent: BaseProcess) -> None:
 def run_http(config: Path | None) -> None:
     """Serve HTTP until told to stop. Workers read the settings themselves."""
     _stand_apart()
+    multiprocessing.set_start_method("fork", force=True)  # of granian's workers: this process has imported what they need, too
     from granian import Granian
     from granian.constants import Interfaces, SSLProtocols
 
@@ -138,33 +145,59 @@ def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[]
     return False
 
 
-def serve(settings: Settings, config: Path | None, prepare: Callable[[], None], when_ready: Callable[[], None]) -> int:
+def serve(settings: Settings, config: Path | None, begin: Callable[[Connection], None]) -> int:
     """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code.
 
-    ``prepare`` is done while they start, ``when_ready`` once all of them listen. SettingsError where an address cannot be had.
+    ``begin`` is called in a process of its own, which ends with it, while the listeners start: it prepares the store, sends None, or the
+    error for which there can be no start, and is sent True once all of them listen. That error, or SettingsError where an address
+    cannot be had, is raised here.
     """
     named = [(name, one) for name, one in (("http", settings.listeners.http), ("mllp", settings.listeners.mllp)) if one]
     for name, listener in named:
         check_free(name, listener)
     clear(settings.counts_folder)
-    spawn = multiprocessing.get_context("spawn")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    children: list[BaseProcess] = [spawn.Process(target=run_upkeep, args=(config,), name="upkeep")]
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["app.warm"])
+    ours, theirs = forked.Pipe()
+    first: BaseProcess = forked.Process(target=run_beginning, args=(begin, theirs), name="beginning")
+    children: list[BaseProcess] = [forked.Process(target=run_upkeep, args=(config,), name="upkeep")]
     if settings.listeners.http:
-        children.append(spawn.Process(target=run_http, args=(config,), name="http"))
+        children.append(forked.Process(target=run_http, args=(config,), name="http"))
     if settings.listeners.mllp:
-        children.append(spawn.Process(target=run_mllp, args=(config,), name="mllp"))
-    for child in children:
+        children.append(forked.Process(target=run_mllp, args=(config,), name="mllp"))
+    for child in (first, *children):
         child.start()
-    prepare()
-    ready = all(wait_until_open((one.host, one.port), 30, lambda: all(child.is_alive() for child in children)) for _, one in named)
-    if ready:
-        threading.Thread(target=when_ready, name="when-ready", daemon=True).start()
-    while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
-        pass
-    return _end(children, failed=not stop.is_set())
+    theirs.close()
+    try:
+        refused = _answer(ours)
+        if refused is not None:
+            raise refused
+        ready = all(wait_until_open((one.host, one.port), 30, lambda: all(child.is_alive() for child in children)) for _, one in named)
+        if ready:
+            ours.send(True)
+        while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
+            pass
+    finally:
+        code = _end([first, *children], failed=not stop.is_set())
+    return code
+
+
+def run_beginning(begin: Callable[[Connection], None], parent: Connection) -> None:
+    """Take the first steps of a start."""
+    _stand_apart()
+    begin(parent)
+
+
+def _answer(beginning: Connection) -> WealdError | None:
+    """What the beginning sends; an error where it ended before."""
+    try:
+        refused: WealdError | None = beginning.recv()
+    except EOFError:
+        return StoreUnavailable("The store could not be prepared; standard error says why.")
+    return refused
 
 
 def _end(children: list[BaseProcess], *, failed: bool) -> int:

@@ -66,7 +66,7 @@ class Counters:
                 **self.seconds.totals("weald_mllp_ack_seconds"),
             },
             gauges={"weald_mllp_connections": self.connections, "weald_mllp_buffered_bytes": self.buffered},
-            latest={series("weald_mllp_last_message_seconds", source=source): round(at) for source, at in self.heard.copy().items()},
+            latest={series("weald_mllp_last_message_seconds", source=source): int(at) for source, at in self.heard.copy().items()},
         )
 
 
