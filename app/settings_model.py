@@ -178,6 +178,7 @@ class Archive(Table):
     charset: Annotated[str, AfterValidator(_archive_charset)] = _key("the character set of undeclared text", "")
     time_zone: TimeZone = _key("the time zone of times without offset", LONDON)
     rank: int = _key("the rank among sources, the smallest first", 100, ge=0, le=100_000)
+    restores_quality: bool = _key("whether an instance rejected for its quality is shown once it is sent again", default=False)
 
 
 class Listeners(Table):

@@ -82,6 +82,7 @@ def _source_from_archive(code: str, archive: Archive, known: Mapping[str, Author
         accession_system=archive.accession_system or f"{base}/Id/{archive.organisation}/accession",
         study_id_system=archive.study_id_system,
         wado_base=archive.dicomweb_base,
+        restores_quality=archive.restores_quality,
     )
 
 

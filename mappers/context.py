@@ -34,6 +34,7 @@ class Source:
     ``code_maps`` gives, by field of mappers.facts, the (system, code, display) of each code that the source sends,
     upper case. ``death_dispositions`` are the PV1-36 codes by which a discharge says that the patient died, at the
     time of PV1-45 if ``death_time_from_discharge``. ``tolerate_utf8`` reads UTF-8 declared as 8859/x, with a flag.
+    ``restores_quality`` shows an instance that was rejected for its quality (113001) once it is sent again.
     """
 
     code: str
@@ -55,6 +56,7 @@ class Source:
     death_dispositions: frozenset[str] = frozenset()
     death_time_from_discharge: bool = False
     tolerate_utf8: bool = False
+    restores_quality: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from app.services import Services
 from app.store.contract import Change, Failed, Transaction
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.patient import patient_facts
+from mappers.dicom.rejections import repeats_matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +35,46 @@ def by_study(batch: Iterable[InstanceFacts]) -> dict[str, list[InstanceFacts]]:
     return found
 
 
-def receive(services: Services, batch: Iterable[InstanceFacts], principal: Principal) -> list[Accumulated | Failed]:
-    """Add the instances to their studies, one change a study, all in one commit; durable when it returns."""
-    changes = [_change(services, uid, instances) for uid, instances in sorted(by_study(batch).items())]
+def now(services: Services) -> str:
+    """The time of receipt of what comes now."""
+    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def receive(services: Services, batch: Iterable[InstanceFacts], principal: Principal, came: str | None = None) -> list[Accumulated | Failed]:
+    """Add the instances to their studies, one change a study, all in one commit; durable when it returns.
+
+    ``came`` is when they came, now if not said: what is sent together came at one time, in however many batches it is received.
+    """
+    changes = [_change(services, uid, instances, came or now(services)) for uid, instances in sorted(by_study(batch).items())]
     return services.store.apply(principal, changes)
 
 
-def _change(services: Services, uid: str, batch: Sequence[InstanceFacts]) -> Change[Accumulated]:
-    received = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _change(services: Services, uid: str, batch: Sequence[InstanceFacts], came: str) -> Change[Accumulated]:
+    received = now(services)
 
     def change(tx: Transaction) -> Accumulated:
         known = studies.facts_of(tx, uid)
         seen = {(facts.source, facts.digest) for facts in known}
-        new = {(facts.source, facts.digest): facts for facts in batch if (facts.source, facts.digest) not in seen}
-        if new:
+        new = {(facts.source, facts.digest): replace(facts, received=came) for facts in batch if (facts.source, facts.digest) not in seen}
+        again = _again(services, known, batch, came)
+        if new or again:
             work = Work(tx, services, Cause(batch[0].source, uid, received, received))
             _file(work, uid, list(new.values()))
-            studies.add_facts(work, uid, known, list(new.values()))
+            studies.add_facts(work, uid, known, [*new.values(), *again])
             finish(work)
         return Accumulated(uid, len(new), len(batch) - len(new))
 
     return change
+
+
+def _again(services: Services, known: Sequence[InstanceFacts], batch: Sequence[InstanceFacts], came: str) -> list[InstanceFacts]:
+    """What is known and comes again, of that of which it matters that it does (imaging.md 3.5)."""
+    matter = repeats_matter(known, services.sources.contexts())
+    if not matter:
+        return []
+    held = {(facts.source, facts.digest): facts for facts in sorted(known, key=lambda one: one.received)}
+    places = {(facts.source, facts.digest) for facts in batch if (facts.source, facts.sop_uid) in matter}
+    return [replace(held[place], received=came) for place in sorted(places & held.keys()) if held[place].received < came]
 
 
 def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:

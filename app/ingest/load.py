@@ -80,6 +80,7 @@ class Loader:
         self._instances: list[tuple[str, InstanceFacts, Opens | None]] = []
         self._messages: list[tuple[str, bytes]] = []
         self._contexts = services.sources.contexts()
+        self._came = dicom.now(services)
 
     def _named(self, code: str) -> Source:
         found = self._services.sources.archive(code)
@@ -166,7 +167,7 @@ class Loader:
         if not held:
             return
         studies = dicom.by_study(facts for _, facts, _ in held)
-        results = dicom.receive(self._services, [facts for _, facts, _ in held], self._principal)
+        results = dicom.receive(self._services, [facts for _, facts, _ in held], self._principal, self._came)
         for uid, result in zip(sorted(studies), results, strict=True):
             if isinstance(result, Failed):
                 for name, facts, opens in held:

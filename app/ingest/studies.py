@@ -21,6 +21,7 @@ from app.store.contract import FACTS, STUDY, Snapshot
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.patient import patient_facts
+from mappers.dicom.rejections import first_and_last
 from mappers.dicom.study import imaging_study, partition
 from mappers.facts import PatientFacts, Stamp
 
@@ -36,13 +37,13 @@ def facts_of(tx: Snapshot, uid: str) -> list[InstanceFacts]:
 
 
 def add_facts(work: Work, uid: str, known: Sequence[InstanceFacts], new: Sequence[InstanceFacts]) -> None:
-    """Append the new facts of a study; many small chunks are packed again into few."""
+    """Append the new facts of a study, and what came again; many small chunks are packed again into few."""
     stored = work.tx.find(FACTS, "study", [uid])
     kept = list(new)
     if len(stored) >= CHUNKS_KEPT:
         for key, _ in stored:
             work.tx.remove(FACTS, key)
-        kept = [*known, *new]
+        kept = first_and_last([*known, *new])
     for start in range(0, len(kept), CHUNK):
         number = work.tx.next_number("facts")
         work.tx.put(FACTS, f"{uid}|{number:012d}", pack(kept[start : start + CHUNK]), {"study": [uid]})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mappers.context import MappingContext
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.patient import corrected_keys, patient_key
-from mappers.dicom.tables import REJECTION_TITLES
+from mappers.dicom.rejections import Rejections, rejection_title
 from mappers.dicom.times import instant_from_da_tm, instant_from_dt
 
 WRONG = frozenset(("113037", "113038"))
@@ -40,7 +40,8 @@ class Standing:
 def standing(facts: Iterable[InstanceFacts], contexts: Mapping[str, MappingContext]) -> Standing:
     """The Standing of all facts of one study and person, whatever their order and repetition."""
     claims: dict[tuple[str, str, str], list[InstanceFacts]] = {}
-    for fact in facts:
+    every = list(facts)
+    for fact in every:
         held = claims.setdefault((fact.source, fact.series_uid, fact.sop_uid), [])
         if fact not in held:
             held.append(fact)
@@ -56,7 +57,7 @@ def standing(facts: Iterable[InstanceFacts], contexts: Mapping[str, MappingConte
         winners.append(max(held, key=lambda fact: _recency(fact, zone)) if len(held) > 1 else held[0])
     if _conflicting(winners):
         result.flags.add("sop-conflict")
-    _apply_rejections(winners, result)
+    _apply_rejections(winners, Rejections(winners, every, contexts), result)
     return result
 
 
@@ -98,22 +99,13 @@ def _identity(fact: InstanceFacts) -> tuple[object, ...]:
     return tuple([values.get(name) for name in ("SOPClassUID", "InstanceNumber", "NumberOfFrames", "Rows", "Columns")])
 
 
-def _apply_rejections(winners: Iterable[InstanceFacts], result: Standing) -> None:
-    rejected: dict[tuple[str, str], set[str]] = {}
-    rest = []
+def _apply_rejections(winners: Iterable[InstanceFacts], rejections: Rejections, result: Standing) -> None:
     for fact in winners:
-        title: str = fact.instance.values.get("RejectionTitle", "")
-        if title in REJECTION_TITLES:
-            for uid in fact.instance.values["RejectedSOPInstanceUIDs"]:
-                rejected.setdefault((fact.source, uid), set()).add(title)
+        if rejection_title(fact):
             result.notes.append(fact)
-        else:
-            rest.append(fact)
-    for fact in rest:
-        titles = rejected.get((fact.source, fact.sop_uid))
-        if titles:
+        elif titles := rejections.titles(fact):
             result.hidden.append(fact)
-            result.titles.append(frozenset(titles))
+            result.titles.append(titles)
         else:
             result.visible.append(fact)
 

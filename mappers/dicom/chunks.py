@@ -34,6 +34,7 @@ def pack(facts: Sequence[InstanceFacts]) -> bytes:
         "series": _column([fact.series_uid for fact in facts]),
         "uids": _uids([fact.sop_uid for fact in facts]),
         "instances": _columns([fact.instance for fact in facts]),
+        "received": _column([fact.received for fact in facts]),
     }
     return zlib.compress(orjson.dumps(document), 6)
 
@@ -52,6 +53,7 @@ def unpack(chunk: bytes) -> list[InstanceFacts]:
         _shared_back(document["studyAttributes"], count),
         _shared_back(document["seriesAttributes"], count),
         _columns_back(document["instances"], count),
+        _column_back(document.get("received", {"all": ""}), count),
         strict=True,
     )
     return [InstanceFacts(*row) for row in rows]

@@ -56,7 +56,10 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """What one source's header of one instance says; equal facts are one fact."""
+    """What one source's header of one instance says; equal facts are one fact.
+
+    ``received`` is when it came, ISO 8601 UTC, "" where that was not kept: it makes no other content.
+    """
 
     source: str
     study_uid: str
@@ -66,6 +69,7 @@ class InstanceFacts:
     study: Attributes
     series: Attributes
     instance: Attributes
+    received: str = field(default="", compare=False)
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 ROOT = "1.2.826.0.1.3680043.10.1999"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+KOS = "1.2.840.10008.5.1.4.1.1.88.59"
 ALICE_HEADER = {"PatientName": "Hollis^Alice", "PatientBirthDate": "19700115", "PatientSex": "F"}
 CHARLIE_HEADER = {"PatientName": "Okoro^Charlie", "PatientBirthDate": "19520229", "PatientSex": "M"}
 
@@ -47,3 +48,22 @@ def _original(patient):
     item.ModifiedAttributesSequence = [former]
     item.AttributeModificationDateTime, item.ModifyingSystem, item.ReasonForTheAttributeModification = "20250401120000", "RTKPACS", "CORRECT"
     return item
+
+
+def note(folder, title, listed, *, study=1, **tags):
+    """The path of a rejection note of that title (DCM) that lists these SOP instances."""
+    return image(
+        folder, study=study, series=9, number=int(title), SOPClassUID=KOS, Modality="KO",
+        ConceptNameCodeSequence=[_item(CodeValue=title, CodingSchemeDesignator="DCM", CodeMeaning="Rejected")],
+        CurrentRequestedProcedureEvidenceSequence=[
+            _item(ReferencedSeriesSequence=[_item(ReferencedSOPSequence=[_item(ReferencedSOPInstanceUID=uid) for uid in listed])])
+        ],
+        **tags,
+    )  # fmt: skip
+
+
+def _item(**values):
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made

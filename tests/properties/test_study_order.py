@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
+from mappers.dicom.rejections import first_and_last
 from mappers.dicom.study import imaging_study, partition
 from tests.unit.mappers.dicom.making import CONTEXTS, ENDPOINTS, SERIES, STUDY, code, instance, item, rejection
 
@@ -39,8 +41,9 @@ def _pool() -> list[InstanceFacts]:
         {"Modality": "ZZ", "ImageLaterality": "R", "StudyDate": "20251026", "StudyTime": "0130"},
     ]
     found = [instance(number, source, **values) for source in SOURCES for number in (1, 2, 3) for values in variants]
-    notes = [rejection(title, [f"{SERIES}.{number}"], source) for title in ("113001", "113037") for number in (1, 2) for source in SOURCES]
-    return found + notes
+    titles = ("113001", "113037", "113039", "113039")
+    notes = [rejection(title, [f"{SERIES}.{number}"], source) for title in titles for number in (1, 2) for source in SOURCES]
+    return [replace(fact, received=f"2025-03-0{number}T00:00:00.000000Z") for number in (1, 2, 3) for fact in found + notes]
 
 
 POOL = _pool()
@@ -59,6 +62,7 @@ def test_any_order_repetition_and_batching_gives_the_same_bytes(data: st.DataObj
     size = data.draw(st.integers(1, len(shuffled)))
     batched = [fact for start in range(0, len(shuffled), size) for fact in unpack(pack(shuffled[start : start + size]))]
     assert _bytes(batched) == _bytes(chosen)
+    assert _bytes(first_and_last(batched)) == _bytes(chosen)
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,6 +20,11 @@ def test_one_and_many_instances_come_back_in_order() -> None:
     assert unpack(pack(many[:1])) == many[:1]
 
 
+def test_when_each_came_comes_back() -> None:
+    many = [replace(instance(number), received=f"2025-03-0{number}T00:00:00.000000Z") for number in (1, 2, 3)] + [instance(4)]
+    assert [one.received for one in unpack(pack(many))] == [one.received for one in many]
+
+
 def test_two_sources_may_share_a_chunk() -> None:
     both = [instance(1), instance(1, "RA2-PACS"), instance(2)]
     assert unpack(pack(both)) == both
