@@ -17,6 +17,7 @@ from app.ingest.daily import fill
 from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
 from app.ingest.learned import all_known
+from app.ingest.lists import current_lists
 from app.ingest.reviews import AUDIT
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
@@ -91,6 +92,8 @@ def _decided(command: Callable[..., None]) -> Callable[..., None]:
 
 def _act(config: Path | None, who: str, why: str, action: str, *arguments: Any) -> None:
     decided = stewardship.act(_services(config), SYSTEM, who, why, action, *arguments)
+    if decided.list_id:
+        click.echo(f"The List is {decided.list_id}.")
     click.echo(f"Done. The persons are {', '.join(decided.persons)}.\nTo take it back: weald review undo {decided.provenance} --why ...")
 
 
@@ -140,6 +143,38 @@ def undo(config: Path | None, decision: str, other: str | None, who: str, why: s
 def split(config: Path | None, person: str, records: tuple[str, ...], who: str, why: str) -> None:
     """Part RECORDS from the rest of PERSON."""
     _act(config, who, why, "split", person, records)
+
+
+@review.command("do-not-link")
+@click.argument("records", nargs=-1, required=True)
+@_decided
+@click.pass_obj
+def bar(config: Path | None, records: tuple[str, ...], who: str, why: str) -> None:
+    """State that no two of RECORDS are ever one person: a List that the matcher obeys."""
+    _act(config, who, why, "do-not-link", *records)
+
+
+@review.command()
+@click.argument("list_id", metavar="LIST")
+@_decided
+@click.pass_obj
+def retire(config: Path | None, list_id: str, who: str, why: str) -> None:
+    """End a do-not-link LIST (its id)."""
+    _act(config, who, why, "retire", list_id)
+
+
+@review.command("lists")
+@click.pass_obj
+def list_lists(config: Path | None) -> None:
+    """List the do-not-link Lists in force, oldest first."""
+    with _services(config).store.snapshot(SYSTEM) as snapshot:
+        found = current_lists(snapshot)
+    table = Table("list", "by", "since", title=f"{len(found)} do-not-link Lists")
+    table.add_column("records", overflow="fold")
+    for one in found:
+        by, since, _ = one["notes"][0]
+        table.add_row(one["id"], by, since[:10], "\n".join(one["records"]))
+    _console().print(table)
 
 
 def _settle_command(name: str, outcome: str, help: str) -> None:

@@ -236,6 +236,7 @@ class Matching(Table):
     model: ReadableFile | None = _key("the file of a trained model", None)
     limit_ms: int = _key("the milliseconds after which the matching of a message is left to the slow lane", 25, ge=1, le=600_000)
     review_budget: int = _key("the possible links a day that stewards are asked about", 50, ge=0, le=1_000_000)
+    list_entries: int = _key("the records that a do-not-link List may have", 20, ge=2, le=100)
 
 
 class Load(Table):

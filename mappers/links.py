@@ -1,8 +1,8 @@
-"""Links shown as FHIR R4: Linkage, Provenance and Task (fhir.md 3, Link history).
+"""Links shown as FHIR R4: Linkage, Provenance, Task and List (fhir.md 3, Link history).
 
 A person of two records or more has one Linkage (``source`` the golden patient, ``alternate`` its members,
 ``historical`` the former ones). A doubtful pair has its own, ``active`` false, and a Task whose ``focus`` it is.
-Each decision makes one Provenance.
+Each decision makes one Provenance. Records that must never be one person are a List.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _patient(id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision about links: ``action`` linked, unlinked, merged, split, undone, lifted, unmerged, review, confirmed or rejected.
+    """One decision about links: ``action`` linked, unlinked, merged, split, undone, lifted, barred, retired, unmerged, review, confirmed or rejected.
 
     ``agent`` names who decided: the matcher with its model, a feed with its message, or a steward. ``edge`` is the id
     of the edge; ``grade`` and ``weight`` are the matcher's, in bits, where it scored the pair, and ``why`` the waterfall of
@@ -122,3 +122,28 @@ def review_task(
             {"type": {"coding": [{"system": f"{base}/CodeSystem/review-input", "code": "outcome"}]}, "valueCode": outcome}
         ]
     return resource
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody said of a List: who, when, and the text."""
+
+    author: str
+    time: str
+    text: str
+
+
+def do_not_link_list(id: str, base: str, *, records: Sequence[str], status: str, notes: Sequence[Note]) -> dict[str, Any]:
+    """The List of records that must never be one person: ``status`` current or retired; its ``notes`` begin with why it was made."""
+    return {
+        "resourceType": "List",
+        "id": id,
+        "status": status,
+        "mode": "working",
+        "title": "Do not link",
+        "code": {"coding": [{"system": f"{base}/CodeSystem/list", "code": "do-not-link"}]},
+        "date": notes[0].time,
+        "source": {"display": notes[0].author},
+        "note": [{"authorString": note.author, "time": note.time, "text": note.text} for note in notes],
+        "entry": [{"item": _patient(record)} for record in sorted(records)],
+    }

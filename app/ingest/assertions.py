@@ -27,10 +27,10 @@ def owner_of(services: Services, agent: str) -> tuple[str, str]:
 def state(work: Work, edge: Edge) -> list[Edge]:
     """Put the asserted edge in force and end its owner's earlier word on the two records; returns the edges ended.
 
-    Of two words of one owner the later holds, whichever comes first: where something later is known, ``edge`` is kept as ended.
+    What a do-not-link List says stands beside it, and ends with that List alone. Of two words of one owner the later holds, whichever comes first: where something later is known, ``edge`` is kept as ended.
     """
     own = owner_of(work.services, edge.agent)
-    same = [one for one in between(work, edge.a, edge.b) if one.id != edge.id and owner_of(work.services, one.agent) == own]
+    same = [one for one in between(work, edge.a, edge.b) if one.id != edge.id and not one.is_listed and owner_of(work.services, one.agent) == own]
     later = [one for one in same if _place(one) > _place(edge)]
     ended = [one for one in same if not later]
     for one in ended:

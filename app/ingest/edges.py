@@ -17,6 +17,8 @@ ASSERTED = frozenset({"replaced-by", "link", "not-same"})
 _TOLD = frozenset({"replaced-by", "not-same"})
 STEWARD = "steward:"
 """How the agent of what a steward states begins."""
+LIST = "List/"
+"""How the cause of what a do-not-link List states begins."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,11 @@ class Edge:
             a, b = b, a
         id = digest_key(kind, a.id, b.id, cause.agent, occurred)
         return cls(id, kind, a.id, b.id, a.number, b.number, cause.agent, cause.reference, occurred, grade=None if kind == "not-same" else "certain")
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a do-not-link List says so."""
+        return self.kind == "not-same" and self.cause.startswith(LIST)
 
     def other(self, record: str) -> str:
         """The id at the other end."""

@@ -9,7 +9,7 @@ from app.errors import NotFound
 from app.ingest.edges import Edge, open_edges
 from app.ingest.evidence import demographics_with
 from app.ingest.records import Record, get_record, identifier_keys, merged_into, record_from_body
-from app.ingest.stewardship import find_record
+from app.ingest.rulings import find_record
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import RECORD, Snapshot

@@ -187,6 +187,21 @@ _LINKAGE = (
     _reference("source", "item.resource", alias="item"),
 )
 
+_LIST = (
+    _token("code", "code:CodeableConcept", definition="clinical-code"),
+    _token("empty-reason", "emptyReason:CodeableConcept"),
+    _token("identifier", "identifier:Identifier", definition="clinical-identifier"),
+    _token("status", "status:code", _CODES + "list-status"),
+    _string("notes", "note.text:string"),
+    _string("title", "title:string"),
+    _date("date", "date:dateTime", "clinical-date"),
+    _reference("encounter", "encounter", "Encounter", definition="clinical-encounter"),
+    _reference("item", "entry.item"),
+    _reference("patient", "subject", "Patient", person=True, definition="clinical-patient"),
+    _reference("source", "source", f"{_ACTORS} Device Patient"),
+    _reference("subject", "subject", "Patient Group Device Location"),
+)
+
 _TASK = (
     _token("business-status", "businessStatus:CodeableConcept"),
     _token("code", "code:CodeableConcept"),
@@ -215,6 +230,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         ("Endpoint", _ENDPOINT),
         ("ImagingStudy", _IMAGING_STUDY),
         ("Linkage", _LINKAGE),
+        ("List", _LIST),
         ("Organization", _ORGANIZATION),
         ("Patient", _PATIENT),
         ("Provenance", _PROVENANCE),

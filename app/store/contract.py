@@ -45,10 +45,11 @@ MESSAGE = Kind("message", ("duplicate", "record"))
 DEAD_LETTER = Kind("dead-letter", ("state", "digest"))
 REVIEW = Kind("review", ("record", "state"))
 DECISION = Kind("decision", ("record", "provenance"))
+DO_NOT_LINK = Kind("do-not-link", ("record", "status"))
 EVENT = Kind("event", ("state",))
 LEARNED = Kind("learned", ("record", "successor"))
 SETTING = Kind("setting")
-KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, EVENT, LEARNED, SETTING)
+KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, DO_NOT_LINK, EVENT, LEARNED, SETTING)
 
 
 @dataclass(frozen=True, slots=True)

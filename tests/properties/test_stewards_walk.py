@@ -19,7 +19,7 @@ from app.ingest.work import Cause, Work
 from app.principal import SYSTEM
 from app.services import services_from_settings
 from app.settings import load_settings
-from app.store.contract import PERSON, RECORD, REVIEW
+from app.store.contract import DO_NOT_LINK, PERSON, RECORD, REVIEW
 from matching.caps import vetoes
 from tests.flow.messages import ALICE, ANNA, BEA, CHARLIE, NUMBERS, adt, cx, pid
 
@@ -66,17 +66,21 @@ def state(services):
             "records": {record.id: record.person for record in records(snapshot)},
             "persons": {id: (one["members"], one["near"], one["decided"]) for id, one in persons.items() if one["members"]},
             "golden": golden,
+            "lists": sorted(key for key, _ in snapshot.find(DO_NOT_LINK, "status", ["current"])),
             "asked": sorted(key for key, _ in snapshot.find(REVIEW, "state", ["open"])),
         }
 
 
 def check(services):
-    """No person holds a vetoed pair."""
+    """No person holds a vetoed pair, nor two records of a List that is current."""
     with services.store.snapshot(SYSTEM) as snapshot:
         work = Work(snapshot, services, Cause("test", "", "", ""))
         together = {}
         for record in records(snapshot):
             together.setdefault(record.person, []).append(demographics_of(work, record))
+        person = {record.id: record.person for record in records(snapshot)}
+        listed = [orjson.loads(body) for _, body in snapshot.find(DO_NOT_LINK, "status", ["current"])]
+    assert all(len({person[id] for id in one["records"]}) == len(one["records"]) for one in listed)
     assert not [1 for members in together.values() for a in members for b in members if vetoes(a, b)]
 
 
@@ -85,6 +89,8 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["link", "unlink", "merge"]), RECORD_PLACE, RECORD_PLACE),
         st.tuples(st.just("split"), RECORD_PLACE, RECORD_PLACE),
+        st.tuples(st.just("do-not-link"), RECORD_PLACE, RECORD_PLACE),
+        st.tuples(st.just("retire"), st.integers(0, 20), st.just(0)),
         st.tuples(st.just("undo"), st.integers(0, 20), st.just(0)),
     ),
     max_size=10,
@@ -102,11 +108,13 @@ def act_or_refusal(services, action, *arguments):
 def step(services, done, action, first, second):
     """Take one step of a walk; one that is refused is none."""
     with services.store.snapshot(SYSTEM) as snapshot:
-        held = records(snapshot)
+        held, lists = records(snapshot), [key for key, _ in snapshot.scan(DO_NOT_LINK)]
     a, b = held[first % RECORDS], held[second]
     arguments = {
         "link": (a.id, b.id), "unlink": (a.id, b.id), "merge": (a.person, b.person), "split": (a.person, [a.id]),
+        "do-not-link": (a.id, b.id, held[(first + second) % RECORDS].id),
         "undo": (done[first % len(done)],) if done else (),
+        "retire": (lists[first % len(lists)],) if lists else (),
     }[action]  # fmt: skip
     if not arguments:
         return

@@ -35,8 +35,9 @@ def steward(exchange: Exchange, asked: Given) -> str:
 
 
 def decide(exchange: Exchange, asked: Given, action: str, *arguments: Any) -> Response:
-    """Carry out the decision; the answer names its Provenance and the persons that its records belong to now."""
+    """Carry out the decision; the answer names its Provenance, the persons that its records belong to now, and its List, if any."""
     who, why = steward(exchange, asked), asked.text("reason")
     decided = act(exchange.services, exchange.principal, who, why, action, *arguments)
     persons = [part("person", valueReference={"reference": f"Patient/{person}"}) for person in decided.persons]
-    return fhir_response(parameters(part("provenance", valueReference={"reference": f"Provenance/{decided.provenance}"}), *persons))
+    lists = [part("list", valueReference={"reference": f"List/{decided.list_id}"})] if decided.list_id else []
+    return fhir_response(parameters(part("provenance", valueReference={"reference": f"Provenance/{decided.provenance}"}), *persons, *lists))

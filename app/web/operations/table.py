@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from flask import Response
 
 from app.web.door import Exchange
+from app.web.operations.do_not_link import do_not_link
 from app.web.operations.explain import explain
 from app.web.operations.link import link
 from app.web.operations.match import match
 from app.web.operations.merge import merge
+from app.web.operations.retire import retire
 from app.web.operations.settle import settle
 from app.web.operations.split import split
 from app.web.operations.undo import undo
@@ -48,4 +50,6 @@ OPERATIONS = (
     Operation("Patient", "split", split),
     Operation("Patient", "undo", undo),
     Operation("Task", "settle", settle, instance=True),
+    Operation("List", "do-not-link", do_not_link),
+    Operation("List", "retire", retire, instance=True),
 )

@@ -1,9 +1,9 @@
-"""Links shown as FHIR: Linkage, Provenance, Task (fhir.md 3, Link history)."""
+"""Links shown as FHIR: Linkage, Provenance, Task, List (fhir.md 3, Link history)."""
 
 import pytest
 
 from mappers.fhir import validate
-from mappers.links import MATCH_GRADE, Decision, linkage, provenance, review_task
+from mappers.links import MATCH_GRADE, Decision, Note, do_not_link_list, linkage, provenance, review_task
 
 W = "https://weald.example/fhir"
 NOW = "2026-01-01T12:00:00.000Z"
@@ -75,3 +75,13 @@ def test_a_question_about_one_record_has_no_pair_to_focus_on():
     assert "focus" not in made
     assert "extension" not in made
     validate(made)
+
+
+def test_a_do_not_link_list_names_its_records_in_order_and_begins_with_who_made_it_and_why():
+    notes = [Note("jo", NOW, "Three cousins"), Note("sam", "2026-02-01T12:00:00.000Z", "One woman")]
+    resource = do_not_link_list("l1", W, records=["b", "a"], status="retired", notes=notes)
+    validate(resource)
+    assert [one["item"]["reference"] for one in resource["entry"]] == ["Patient/a", "Patient/b"]
+    assert (resource["status"], resource["mode"], resource["date"], resource["source"]) == ("retired", "working", NOW, {"display": "jo"})
+    assert [(one["authorString"], one["text"]) for one in resource["note"]] == [("jo", "Three cousins"), ("sam", "One woman")]
+    assert resource["code"] == {"coding": [{"system": f"{W}/CodeSystem/list", "code": "do-not-link"}]}

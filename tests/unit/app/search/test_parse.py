@@ -155,7 +155,7 @@ def test_a_chain_by_id_or_of_several_steps_or_typed():
 
 
 def test_an_untyped_chain_asks_every_type_that_has_the_parameter():
-    assert [type_ for type_, _ in term("Provenance", "target.identifier", "1").targets] == ["Endpoint", "ImagingStudy", "Organization", "Patient", "Task"]
+    assert [type_ for type_, _ in term("Provenance", "target.identifier", "1").targets] == ["Endpoint", "ImagingStudy", "List", "Organization", "Patient", "Task"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""One steward's decision in the making, and those that were made: by whom, why, and what each stated and ended (matching.md 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.errors import BusinessRule, UnknownKey
+from app.ingest.assertions import between, state
+from app.ingest.edges import Edge, close_edge
+from app.ingest.identity import digest_key
+from app.ingest.learned import Said
+from app.ingest.records import Record, records_by_identifier
+from app.ingest.work import Work
+from app.services import Services
+from app.store.contract import DECISION, Snapshot, Transaction
+
+_ACTIVITY = {
+    "link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "lift": "lifted", "do-not-link": "barred", "retire": "retired", "same": "confirmed", "different": "rejected",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Ruling:
+    """One steward's decision in the making: ``stated`` and ``ended`` the edges it put in force and took out of it.
+
+    ``dropped``: edges that an undone decision had stated and that were ended since; they do not come back. ``learned``:
+    what was known before of each NHS number that it says something of. ``item`` is the review item that it answers, as it
+    was; ``undoes`` the key of the decision that it takes back; ``list_id`` that of the do-not-link List that it makes or whose standing it changes.
+    """
+
+    work: Work
+    number: int
+    action: str
+    why: str
+    records: list[str] = field(default_factory=list)
+    stated: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
+    learned: dict[str, Said | None] = field(default_factory=dict)
+    item: dict[str, Any] | None = None
+    outcome: str | None = None
+    undoes: str | None = None
+    list_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key under which it is kept."""
+        return f"{self.number:016d}"
+
+    @property
+    def activity(self) -> str:
+        """What it did, as its Provenance and its events say."""
+        return _ACTIVITY.get(self.outcome or self.action, "review")
+
+    def about(self, *records: Record) -> None:
+        """Note the records that it is about."""
+        self.records += [record.id for record in records if record.id not in self.records]
+
+    def state(self, kind: str, a: Record, b: Record, cause: str = "") -> None:
+        """State an edge of two records; what any steward, and for a link any feed, said to the contrary ends.
+
+        What a do-not-link List says ends with that List alone: BusinessRule where a link contradicts one. ``cause`` is the List that says so now.
+        """
+        work, at = self.work, self.work.cause.occurred
+        self.about(a, b)
+        edge = Edge.asserted(kind, a, b, work.cause, at)
+        edge.id, edge.cause = digest_key("decision", self.key, kind, edge.a, edge.b), cause or edge.cause
+        work.people.update((a.person, b.person))
+        self.ended += [one.id for one in state(work, edge)]
+        self.stated.append(edge.id)
+        for one in self.said(a, b) if kind == "link" else ():
+            if one.kind == "not-same":
+                close_edge(work, one, at)
+                self.ended.append(one.id)
+
+    def said(self, a: Record, b: Record) -> list[Edge]:
+        """What is stated of two records that are to be linked. BusinessRule where a do-not-link List names both."""
+        found = between(self.work, a.id, b.id)
+        if any(one.is_listed for one in found):
+            raise BusinessRule("A do-not-link List that is current names both records; retire it first.")
+        return found
+
+
+def find_record(tx: Snapshot, services: Services, name: str) -> str:
+    """The id of the record that ``name`` means: a Patient id, or ``system|value``. UnknownKey where there is none or several."""
+    system, bar, value = name.partition("|")
+    if not bar:
+        return name.removeprefix("Patient/")
+    keys = [f"{system}|{value}"]
+    held = [record for ods in services.sources.organisations for record in records_by_identifier(tx, ods, keys)]
+    found = {record.id for record in held if tx.principal.sees(record.organisation)}
+    if len(found) != 1:
+        raise UnknownKey("The identifier names no record, or several; give the Patient id.")
+    return found.pop()
+
+
+def named_record(work: Work, name: str, *, itself: bool = False) -> Record:
+    """The record that answers for the one that ``name`` means, or that record ``itself``. UnknownKey where there is none."""
+    record = work.record(find_record(work.tx, work.services, name))
+    if record is None or not work.tx.principal.sees(record.organisation):
+        raise UnknownKey("There is no record of that id.")
+    return record if itself else work.root(record)
+
+
+def named_pair(work: Work, first: str, second: str) -> tuple[Record, Record]:
+    """The two records that answer for those named. BusinessRule where they are one."""
+    a, b = named_record(work, first), named_record(work, second)
+    if a.id == b.id:
+        raise BusinessRule("Both names are of one record.")
+    return a, b
+
+
+def decision_of(work: Work, name: str) -> dict[str, Any]:
+    """The steward's decision of that Provenance. UnknownKey where there is none whose records the caller may all see."""
+    found = work.tx.find(DECISION, "provenance", [name.removeprefix("Provenance/")])
+    if not found:
+        raise UnknownKey("There is no steward's decision of that Provenance.")
+    decision: dict[str, Any] = orjson.loads(found[0][1])
+    if not is_seen(work, decision):
+        raise UnknownKey("There is no steward's decision of that Provenance.")
+    return decision
+
+
+def is_seen(work: Work, decision: Mapping[str, Any]) -> bool:
+    """Whether the caller may see every record that it is about."""
+    return all(work.tx.principal.sees(record.organisation) for record in work.records(decision["records"]))
+
+
+def save_decision(tx: Transaction, decision: dict[str, Any]) -> None:
+    """Keep a decision under the records that it is about, and its Provenance."""
+    tx.put(DECISION, decision["key"], orjson.dumps(decision), {"record": decision["records"], "provenance": [decision["provenance"]]})
+
+
+def decisions(tx: Snapshot, record: str) -> list[dict[str, Any]]:
+    """The stewards' decisions about a record, oldest first, undone ones included."""
+    return [orjson.loads(body) for _, body in tx.find(DECISION, "record", [record])]
