@@ -20,7 +20,7 @@ from app.settings import load_settings
 from app.tables import Table, check_date_format, check_given, column, columns_map, columns_of, read_table, rows_of, unquoted, write_rows
 from app.terminal import progress, show_table
 from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
-from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair
+from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair, source_pair
 from matching.linkage import link as link_rows
 from matching.model import GRADES, Model, UnusableModel
 from matching.regression import hard_set, regression_set
@@ -44,6 +44,8 @@ def _shown(table: Table, columns: Columns, date_format: str) -> None:
     dates = read_dates(table.lines, columns, date_format)
     if dates.unread:
         click.echo(f"{table.path}: {dates.unread:,} of {dates.given:,} birth dates cannot be read and count as missing; say --date-format.", err=True)
+    if dates.placeholder:
+        click.echo(f"{table.path}: {dates.placeholder:,} of {dates.given:,} birth dates are placeholders, such as 1900-01-01, and count as missing.", err=True)
     if dates.month_first:
         click.echo(f"{table.path}: {dates.month_first:,} of {dates.given:,} birth dates have a month above 12; perhaps --date-format %m/%d/%Y.", err=True)
 
@@ -106,6 +108,14 @@ def _write(linked: Linked, out: Path, clusters: Path | None) -> None:
         write_rows(clusters, ["id", "cluster"], ((key, str(number)) for number, keys in enumerate(linked.clusters, 1) for key in keys))
 
 
+def _by_sources(linked: Linked) -> list[tuple[str, str]]:
+    """How many of the pairs written are of each two sources, where the tables name them."""
+    if not any(linked.sources):
+        return []
+    found = Counter(" and ".join(sorted(one or "no source" for one in source_pair(pair, linked.sources))) for pair in linked.pairs)
+    return [(f"pairs of {names}", f"{count:,}") for names, count in sorted(found.items())]
+
+
 def _say(linked: Linked, sizes: list[int], out: Path) -> None:
     grades = Counter(pair.scored.grade for pair in linked.pairs)
     several = [keys for keys in linked.clusters if len(keys) > 1]
@@ -113,8 +123,13 @@ def _say(linked: Linked, sizes: list[int], out: Path) -> None:
     if linked.trained:
         rows.append(("pairs of one person expected", f"{linked.model.training['expected_matches']:,.0f}"))
     rows += [(f"pairs {grade}", f"{grades[grade]:,}") for grade in GRADES if grades[grade] or grade != GRADES[-1]]
+    rows += _by_sources(linked)
     rows += [("clusters of several rows", f"{len(several):,}"), ("largest cluster", f"{max(map(len, several), default=1):,}"), ("model", linked.model.id[:12])]
     show_table(f"{len(linked.pairs):,} pairs written to {out}", ("", "count"), rows)
+    if linked.apart:
+        click.echo(
+            "The two tables have equal ids: clusters call them left:… and right:…, and `weald evaluate` tells the tables apart with --apart.", err=True
+        )
     if linked.trained and linked.trained.refusals:
         click.echo(f"The training is doubtful: {'; '.join(linked.trained.refusals)}. Look at the pairs before you use them.", err=True)
     if linked.trained and linked.trained.defaulted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,10 +38,20 @@ class Linked:
     trained: Trained | None
     candidates: int
     records: tuple[str, ...] = field(repr=False, default=())
+    sources: Sources = field(repr=False, default=({}, {}))
+    apart: bool = False
+
+
+Sources = tuple[Mapping[str, str], Mapping[str, str]]
+"""The source of each row by its id: of the left rows and of the right ones, which are the left ones where there is one table."""
 
 
 class UnusableTable(ValueError):
     """A table that cannot be linked; the sentence says why and holds no value of it."""
+
+
+def _sources(rows: Iterable[Row]) -> dict[str, str]:
+    return {row.id: row.source for row in rows if row.source}
 
 
 def _demographics(rows: Sequence[Row], model: Model | None) -> list[tuple[str, Demographics]]:
@@ -77,16 +87,25 @@ def _best_first(pairs: Iterable[PairFound]) -> list[PairFound]:
     return sorted(pairs, key=lambda pair: (-pair.scored.weight, pair.left, pair.right))
 
 
-def one_to_one(pairs: Iterable[PairFound], *, tables: int) -> list[PairFound]:
-    """The pairs left when, best first, each record is used once; an id is of one record in one table, and of one in each of two."""
-    used: set[tuple[str, str]] = set()
+def one_to_one(pairs: Iterable[PairFound], *, tables: int, sources: Sources = ({}, {})) -> list[PairFound]:
+    """The pairs left when, best first, each record is used once; an id is of one record in one table, and of one in each of two.
+
+    With ``sources`` a record is used once for each source that it is paired with.
+    """
+    used: set[tuple[str, str, str]] = set()
     kept = []
     for pair in pairs:
-        sides = {("left", pair.left), ("left" if tables == 1 else "right", pair.right)}
+        left, right = source_pair(pair, sources)
+        sides = {("left", pair.left, right), ("left" if tables == 1 else "right", pair.right, left)}
         if used.isdisjoint(sides):
             used |= sides
             kept.append(pair)
     return kept
+
+
+def source_pair(pair: PairFound, sources: Sources) -> tuple[str, str]:
+    """The sources of the two rows of a pair, "" where the table has none."""
+    return sources[0].get(pair.left, ""), sources[1].get(pair.right, "")
 
 
 def clusters(
@@ -129,6 +148,7 @@ def link(
     ``pairs`` scores exactly those pairs of ids, whatever their grade; ``whole`` keeps all that were compared. Ids of left and right that are equal are told
     apart in clusters by the prefixes ``left:`` and ``right:``.
     """
+    sources = _sources(left), _sources(left if right is None else right)
     rows_left, rows_right = _demographics(left, model), _demographics(right or (), model)
     rows = rows_left + rows_right
     sampled = sample([d for _, d in rows], left=len(rows_left) if right is not None else 0, progress=progress)
@@ -141,12 +161,12 @@ def link(
         lefts, rights = dict(rows_left), dict(rows_right or rows_left)
         found = [PairFound(x, y, scorer.score(lefts[x], rights[y])) for x, y in pairs]
     if one_to_one_only:
-        found = one_to_one(_best_first(found), tables=1 if right is None else 2)
+        found = one_to_one(_best_first(found), tables=1 if right is None else 2, sources=sources)
     apart = right is not None and not {key for key, _ in rows_left}.isdisjoint(key for key, _ in rows_right)
     named = [("left:" + k, d) for k, d in rows_left] + [("right:" + k, d) for k, d in rows_right] if apart else rows
     joined = [p._replace(left="left:" + p.left, right="right:" + p.right) for p in found] if apart else found
     return Linked(
-        tuple(found), clusters(joined, named, scorer, threshold), used, trained, len(sampled.first), tuple(key for key, _ in named)
+        tuple(found), clusters(joined, named, scorer, threshold), used, trained, len(sampled.first), tuple(key for key, _ in named), sources, apart,
     )
 
 

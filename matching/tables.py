@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from matching.demographics import RawAddress, RawIdentifier, RawName, RecordFacts
 from matching.normalise import fold
+from matching.words import DEFAULT_BIRTH_DATES
 
 ROLES = (
     "id", "source", "given", "middle", "family", "name", "birth_date", "birth_year", "sex", "street", "house_number", "city", "postcode",
@@ -117,6 +118,8 @@ def date_from_text(text: str, date_format: str = "") -> str:
             return ""
     for pattern in (_COMPACT, _ISO):
         found = pattern.fullmatch(text)
+        if found and found[2] > "31" and found[3] > "31":
+            return ""
         if found:
             return f"{found[1]}-{found[2]:0>2}-{found[3]:0>2}"
     if found := _DAY_FIRST.fullmatch(text):
@@ -130,11 +133,15 @@ def date_from_text(text: str, date_format: str = "") -> str:
 
 
 class DatesRead(NamedTuple):
-    """How many rows of a table give a birth date, of how many it is not read, and of how many read day first the month is above 12 but the day is not."""
+    """How many rows of a table give a birth date, of how many it is not read, and of how many read day first the month is above 12 but the day is not.
+
+    ``placeholder`` counts those that say that it is not known, such as 00000000 and 1900-01-01, and are not among the unread.
+    """
 
     given: int
     unread: int
     month_first: int
+    placeholder: int = 0
 
 
 def read_dates(lines: Iterable[Mapping[str, str]], columns: Columns, date_format: str = "") -> DatesRead:
@@ -143,7 +150,14 @@ def read_dates(lines: Iterable[Mapping[str, str]], columns: Columns, date_format
     texts = [text for line in lines for column in headers if (text := str(line.get(column) or "").strip())]
     dates = [date_from_text(text, date_format) for text in texts]
     swapped = sum(found[5:7] > "12" >= found[8:10] for found in dates)
-    return DatesRead(len(texts), dates.count(""), swapped)
+    placeholder = [_is_placeholder(found, text) for found, text in zip(dates, texts, strict=True)]
+    unread = sum(not found and not known for found, known in zip(dates, placeholder, strict=True))
+    return DatesRead(len(texts), unread, swapped, sum(placeholder))
+
+
+def _is_placeholder(date: str, text: str) -> bool:
+    digits = re.sub(r"\D", "", date or text)
+    return bool(digits) and (digits in DEFAULT_BIRTH_DATES or not digits.strip("0"))
 
 
 def _name(values: Mapping[str, str]) -> RawName:

@@ -366,3 +366,36 @@ def test_what_goes_with_pairs_is_refused_for_the_store(tmp_path, capsys):
     save(tmp_path / "truth.csv", [{"id": "1", "cluster": "2"}])
     ran = run(capsys, "evaluate", "--truth", tmp_path / "truth.csv", "--apart")
     assert (ran.code, "go with --pairs" in ran.err) == (2, True)
+
+
+def test_dates_that_cannot_be_dates_are_unread_and_those_that_say_unknown_are_placeholders(tmp_path, capsys):
+    dates = ["9999-99-99", "99999999", "00000000", "1900-01-01", "0000-00-00", "1980-02-14", "01/01/1900"]
+    save(tmp_path / "odd.csv", [{"id": str(n), "family": f"Archer{n}", "dob": date} for n, date in enumerate(dates)])
+    told = run(capsys, "link", "--left", tmp_path / "odd.csv", "--out", tmp_path / "pairs.csv")
+    assert "2 of 7 birth dates cannot be read" in told.err
+    assert "4 of 7 birth dates are placeholders" in told.err
+    assert "month above 12" not in told.err
+
+
+def test_a_source_is_no_evidence_is_counted_and_bounds_one_to_one(tmp_path, capsys):
+    names = ["Archer", "Bannister", "Carver", "Dyer", "Fletcher", "Glover", "Hooper", "Mercer"]
+    person = [{"family": name, "given": f"{name[:3]}a", "dob": f"{n + 1:02}/05/19{n + 40}", "postcode": f"GU{n + 1} 1AA"} for n, name in enumerate(names)]
+    left = [{"id": f"L{n}", "src": "lab", **one} for n, one in enumerate(person)]
+    right = [{"id": f"{src}{n}", "src": src, **one} for src in ("ward", "clinic") for n, one in enumerate(person)]
+    save(tmp_path / "left.csv", left)
+    save(tmp_path / "right.csv", right)
+    roles = "id=id,family=family,given=given,birth_date=dob,postcode=postcode"
+    command = ["link", "--left", tmp_path / "left.csv", "--right", tmp_path / "right.csv", "--one-to-one", "--out", tmp_path / "pairs.csv"]
+    plain = run(capsys, *command, "--columns", roles)
+    best = read(tmp_path / "pairs.csv")
+    assert len(best) == len({row["left_id"] for row in best}) == 8
+    assert "pairs of" not in plain.out.replace("pairs of one person", "")
+    told = run(capsys, *command, "--columns", f"{roles},source=src")
+    rows = read(tmp_path / "pairs.csv")
+    assert {(row["left_id"], row["right_id"]) for row in rows} == {(f"L{n}", f"{src}{n}") for src in ("ward", "clinic") for n in range(8)}
+    assert {row["weight"] for row in best} <= {row["weight"] for row in rows}
+    assert measure(told.out, "pairs of clinic and lab") == measure(told.out, "pairs of lab and ward") == 8
+    assert "equal ids" not in told.err
+    equal = [{**row, "id": row["id"].replace("ward", "L")} for row in right]
+    save(tmp_path / "right.csv", equal)
+    assert "equal ids" in run(capsys, *command, "--columns", f"{roles},source=src").err
