@@ -38,7 +38,8 @@ unit: $(DEV_STAMP)  ## the tests, with coverage
 	$(MAKE) --no-print-directory bench-quick
 
 bench-quick: $(DEV_STAMP)  ## the small form of the benchmarks, so that they stay in order; its figures mean nothing
-	$(BIN)/python tests/bench/run.py --quick --json var/bench-quick.json
+	$(BIN)/python tests/bench/run.py --quick --matcher 3000 --relink 3000 --json var/bench-quick.json
+	$(BIN)/python tests/bench/region_quality.py --quick --json var/region-quick.json
 
 bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
 	$(BIN)/python tests/bench/run.py --json var/bench.json

@@ -1,10 +1,11 @@
 """How well a whole simulated region is linked under the model that ships, by class of difficulty.
 
-    python tests/bench/region_quality.py [--people 100000] [--seed 23] [--region FOLDER] [--json var/region-quality.json]
+    python tests/bench/region_quality.py [--quick] [--people 100000] [--seed 23] [--region FOLDER] [--json var/region-quality.json]
 
 All records are matched at once, as ``weald relink`` does it: every pair in a block within the cap is looked at, and the persons
 of each component are derived. FOLDER is what ``weald simulate`` wrote; without it a region is made. A true pair is linked where both
 records are of one person, asked about where they would be once a steward had said yes to what he is asked.
+``--quick`` is the form that CI runs, a region of 300 people, so that the harness cannot rot; it judges no target.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def edges(candidates, scorer):
         for x, y in zip(i[kept].tolist(), j[kept].tolist(), strict=True):
             one, other = candidates[x], candidates[y]
             scored = scorer.score(one.demographics, other.demographics)
-            kind = kind_of(scored, one, other)
+            kind = kind_of(scored)
             if kind is not None and kind != CONFUSION:
                 yield x, y, Edge(kind, *pair(one.key, other.key), weight=scored.weight, grade=GRADES[0] if kind == NUMBER else scored.grade)
     print(f"  {seen:,} pairs looked at", file=sys.stderr, flush=True)
@@ -144,6 +145,7 @@ def missed(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=23, help="The shipped model was trained on seed 11.")
     parser.add_argument("--region", type=Path)
@@ -152,12 +154,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weald-bench-") as folder:
         region = options.region or Path(folder) / "region"
         if options.region is None:
-            run(options.people, 0, options.seed, region, dicom="none")
+            run(300 if options.quick else options.people, 0, options.seed, region, dicom="none")
         found = judge(region)
     show(found)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n")
-    if failed := missed(found):
+    if not options.quick and (failed := missed(found)):
         sys.exit("targets missed: " + "; ".join(failed))
 
 
