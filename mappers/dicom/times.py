@@ -53,11 +53,23 @@ def moment_from_da_tm(date: str, time: str | None, offset: str | None, zone: str
     flag = None
     if before is not None and after is not None and before != after:
         flag = "time-ambiguous" if before > after else "time-missing"
-    return Moment(f"{date}T{time}{_text(before)}", flag)
+    whole = timedelta(minutes=round((before or timedelta()) / timedelta(minutes=1)))
+    if before is not None and whole != before:
+        date, time = _moved(first.replace(tzinfo=None), whole - before, date, time)
+    return Moment(f"{date}T{time}{_text(whole)}", flag)
+
+
+def _moved(local: datetime, by: timedelta, date: str, time: str) -> tuple[str, str]:
+    """The date and time of a local mean time under the nearest offset of whole minutes, FHIR having no other: the instant stays."""
+    try:
+        moved = local + by
+    except OverflowError:
+        return date, time
+    return f"{moved.year:04d}-{moved:%m-%d}", f"{moved:%H:%M:%S}{time[8:]}"
 
 
 def _text(offset: timedelta | None) -> str:
-    """+HH:MM; FHIR has no seconds in an offset, so local mean times are cut."""
+    """+HH:MM of an offset of whole minutes."""
     minutes = int((offset or timedelta()).total_seconds() // 60)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,13 +28,28 @@ LONDON = "Europe/London"
         ("2025-10-26", "01:30:00", None, "2025-10-26T01:30:00+01:00", "time-ambiguous"),
         ("2025-03-30", "01:30:00", None, "2025-03-30T01:30:00+00:00", "time-missing"),
         ("1970-01-10", "10:00:00", None, "1970-01-10T10:00:00+01:00", None),
-        ("1840-01-10", "10:00:00", None, "1840-01-10T10:00:00-00:02", None),
+        ("1840-01-10", "10:00:00", None, "1840-01-10T10:00:15-00:01", None),
+        ("1840-01-10", "10:00:00.25", None, "1840-01-10T10:00:15.25-00:01", None),
+        ("1840-12-31", "23:59:50", None, "1841-01-01T00:00:05-00:01", None),
     ],
 )
 def test_a_time_has_the_offset_sent_or_that_of_the_zone(
     date: str, time: str | None, offset: str | None, text: str, flag: str | None
 ) -> None:
     assert moment_from_da_tm(date, time, offset, LONDON) == (text, flag)
+
+
+@pytest.mark.parametrize("zone", [LONDON, "Europe/Paris", "Europe/Dublin", "Africa/Monrovia", "America/New_York"])
+@given(moment=st.datetimes(datetime.fromisoformat("1700-01-01"), datetime.fromisoformat("2060-01-01")))
+def test_the_moment_shown_is_the_instant_itself(zone: str, moment: datetime) -> None:
+    date, time = f"{moment:%Y-%m-%d}", f"{moment:%H:%M:%S}"
+    shown = datetime.fromisoformat(moment_from_da_tm(date, time, None, zone).text).astimezone(UTC)
+    assert f"{shown:%Y-%m-%dT%H:%M:%S}.000000Z" == instant_from_da_tm(date, time, None, zone)
+
+
+def test_the_first_second_of_all_has_no_earlier_one() -> None:
+    assert moment_from_da_tm("0001-01-01", "00:00:21", None, "Europe/Paris").text == "0001-01-01T00:00:00+00:09"
+    assert moment_from_da_tm("0001-01-01", "00:00:20", None, "Europe/Paris").text == "0001-01-01T00:00:20+00:09"
 
 
 def test_an_instant_is_utc_with_microseconds() -> None:
