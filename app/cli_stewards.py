@@ -241,6 +241,11 @@ def _as_json(found: Explanation) -> dict[str, Any]:
         "records": [found.a.id, found.b.id], "together": found.together, **spelled(found.why),
         "shared_keys": list(found.shared), "over_cap": list(found.over_cap), "rank": found.rank,
         "edges": [{"kind": edge.kind, "by": edge.agent, "cause": edge.cause, "grade": edge.grade, "weight": edge.weight} for edge in found.edges],
+        "earlier": [
+            {"kind": edge.kind, "by": edge.agent, "cause": edge.cause, "grade": edge.grade, "weight": edge.weight, "from": edge.occurred, "to": edge.closed,
+             "ended_by": edge.ended_by, "why": spelled(edge.evidence["why"])}
+            for edge in found.earlier
+        ],
     }  # fmt: skip
 
 
@@ -263,6 +268,8 @@ def _print(found: Explanation) -> None:
     for edge in found.edges:
         grade = "" if edge.weight is None else f", {edge.grade} at {edge.weight:+.2f},"
         click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause})")
+    for edge in found.earlier:
+        click.echo(f"earlier: {edge.kind}, {edge.grade} at {edge.weight:+.2f}, by {edge.agent} ({edge.cause}), from {edge.occurred} to {edge.closed} ({edge.ended_by})")
     click.echo(f"blocking keys shared: {', '.join(found.shared) or 'none'}")
     if found.over_cap:
         click.echo(f"of these in blocks too large to look at: {', '.join(found.over_cap)}")

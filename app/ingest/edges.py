@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ import orjson
 from app.ingest.identity import digest_key
 from app.ingest.records import Record
 from app.ingest.work import Cause, Work
-from app.store.contract import EDGE, Snapshot
+from app.store.contract import EDGE, STATEMENT, Snapshot
 
 ASSERTED = frozenset({"replaced-by", "link", "not-same"})
 _TOLD = frozenset({"replaced-by", "not-same"})
@@ -19,6 +19,8 @@ STEWARD = "steward:"
 """How the agent of what a steward states begins."""
 LIST = "List/"
 """How the cause of what a do-not-link List states begins."""
+EARLIER_KEPT = 10
+"""How many of the statements that a pair's scored edge made before are kept: the last ones."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Edge:
 
     ``kind``: replaced-by, link, number, match, not-same. ``weight`` in bits and ``grade`` where the matcher scored it;
     ``evidence`` what it saw (vector, weights, caps, model); ``closed`` the event time that ended it, ``ended_by`` the
-    cause of that.
+    cause of that. ``earlier`` is how many statements the matcher made of the pair before this one (``renew_edge``).
     """
 
     id: str
@@ -44,6 +46,7 @@ class Edge:
     closed: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
     ended_by: str = ""
+    earlier: int = 0
 
     @classmethod
     def asserted(cls, kind: str, a: Record, b: Record, cause: Cause, occurred: str) -> Edge:
@@ -72,7 +75,35 @@ def put_edge(work: Work, edge: Edge) -> None:
     """Store the edge; a closed one is no longer found from its records, but by what was ever told of merges."""
     ends = [edge.a, edge.b]
     index = {"record": [] if edge.closed else ends, "told": ends if edge.kind in _TOLD else []}
-    work.tx.put(EDGE, edge.id, orjson.dumps({name: getattr(edge, name) for name in Edge.__slots__}), index)
+    work.tx.put(EDGE, edge.id, _body(edge), index)
+
+
+def _body(edge: Edge) -> bytes:
+    return orjson.dumps({name: getattr(edge, name) for name in Edge.__slots__})
+
+
+def scored_id(a: str, b: str) -> str:
+    """The id of the scored edge of two records, that with the smaller first key first."""
+    return digest_key("scored", a, b)
+
+
+def renew_edge(work: Work, edge: Edge, before: Edge) -> None:
+    """Store a scored edge in the place of what was said of its pair ``before``, in force or ended, and keep that as an earlier statement.
+
+    Each takes the place of the oldest beyond ``EARLIER_KEPT``, so that none is read. What this same change had said was never in force.
+    """
+    edge.earlier = before.earlier
+    if (before.cause, before.occurred) != (edge.cause, edge.occurred):
+        ended = before if before.closed else replace(before, closed=work.cause.occurred, ended_by=work.cause.reference)
+        work.tx.put(STATEMENT, f"{edge.id}-{before.earlier % EARLIER_KEPT}", _body(ended))
+        edge.earlier += 1
+    put_edge(work, edge)
+
+
+def earlier_statements(tx: Snapshot, id: str) -> list[Edge]:
+    """What the scored edge of that id said before and says no more, oldest first, as far as it is kept."""
+    kept = [edge_from_body(body) for body in tx.get_many(STATEMENT, [f"{id}-{place}" for place in range(EARLIER_KEPT)]).values()]
+    return [*sorted(kept, key=lambda one: one.earlier), *(one for one in edges_by_id(tx, [id]) if one.closed)]
 
 
 def close_edge(work: Work, edge: Edge, at: str) -> None:

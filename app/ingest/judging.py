@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.errors import NotFound
-from app.ingest.edges import Edge, open_edges
+from app.ingest.edges import Edge, earlier_statements, open_edges, scored_id
 from app.ingest.evidence import demographics_with
 from app.ingest.records import Record, get_record, identifier_keys, merged_into, record_from_body
 from app.ingest.rulings import find_record
@@ -29,7 +29,8 @@ class Explanation:
 
     ``shared`` are the families of the blocking keys that both have, ``over_cap`` those of them whose block is too large to be
     looked at, ``rank`` the place of the second record among the candidates of the first (from 1), None where it is none of them.
-    Blocks hold every trust's records: a caller who may not see all of them is told neither of those two.
+    ``earlier``: what the matcher said of the pair before and says no more. Blocks hold every trust's records, and any trust's message may have
+    ended what was said: a caller who may not see all of them is told none of these three.
     """
 
     a: Record
@@ -41,6 +42,7 @@ class Explanation:
     over_cap: tuple[str, ...] = ()
     rank: int | None = None
     together: bool = False
+    earlier: tuple[Edge, ...] = ()
 
 
 def explain(services: Services, principal: Principal, first: str, second: str) -> Explanation:
@@ -49,6 +51,7 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
         a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
         demographics = [demographics_with(snapshot, services, record, merged_into(snapshot, record), record.id) for record in (a, b)]
         edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
+        earlier = earlier_statements(snapshot, scored_id(*(one.id for one in sorted((a, b), key=lambda one: one.first_key))))
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
         together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}
     ranked = [number for number in rank(blocks, services.scorer.model.population, is_thin(demographics[0])) if number != a.number]
@@ -61,7 +64,7 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
     if principal.organisations is not None:
         return Explanation(a, b, scored, why, edges, families, together=together)
     place = ranked.index(b.number) + 1 if b.number in ranked else None
-    return Explanation(a, b, scored, why, edges, families, tuple(sorted({family_of(key) for key in over})), place, together)
+    return Explanation(a, b, scored, why, edges, families, tuple(sorted({family_of(key) for key in over})), place, together, tuple(earlier))
 
 
 def _existing(snapshot: Snapshot, id: str) -> Record:

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import orjson
 
 from app.ingest.assertions import in_force
-from app.ingest.edges import ASSERTED, Edge, close_edge, open_edges, put_edge
+from app.ingest.edges import ASSERTED, Edge, close_edge, edges_by_id, open_edges, put_edge, renew_edge, scored_id
 from app.ingest.evidence import matched_demographics
-from app.ingest.identity import digest_key
 from app.ingest.learned import doubted_numbers, judge, learn
 from app.ingest.limits import Check, OutOfTime, limit, unlimited
 from app.ingest.questions import questions, still_open
@@ -256,11 +255,22 @@ def _renew(work: Work, record: Record, standing: Sequence[Edge], edges: Mapping[
             close_edge(work, edge, work.cause.occurred)
             work.moved.add(edge.other(record.id))
     known = {edge.id: edge for edge in standing}
+    ended = _ended(work, record, edges.keys() - known.keys())
     for id, edge in edges.items():
         before = known.get(id)
         if before is None or (before.weight, before.grade, before.kind) != (edge.weight, edge.grade, edge.kind):
-            put_edge(work, edge)
+            earlier = before or ended.get(id)
+            if earlier is None:
+                put_edge(work, edge)
+            else:
+                renew_edge(work, edge, earlier)
             _tell_of_duplicate(work, edge, before)
+
+
+def _ended(work: Work, record: Record, ids: Iterable[str]) -> dict[str, Edge]:
+    """The ended edges among these of the record, by id; a record that nothing was published of yet has none, and none are read."""
+    wanted = sorted(ids) if record.content else []
+    return {edge.id: edge for edge in edges_by_id(work.tx, wanted)} if wanted else {}
 
 
 def _tell_of_duplicate(work: Work, edge: Edge, before: Edge | None) -> None:
@@ -275,7 +285,7 @@ def _scored_edge(work: Work, proposal: EdgeProposal, ids: Mapping[str, str], num
     model = work.services.scorer.model.id
     evidence = {"model": model, "why": waterfall(proposal.scored, work.services.scorer), "vector": list(proposal.scored.vector.levels), "families": list(proposal.families)}
     return Edge(
-        digest_key("scored", ids[a], ids[b]), proposal.kind, ids[a], ids[b], numbers[a], numbers[b], f"matcher:{model[:12]}",
+        scored_id(ids[a], ids[b]), proposal.kind, ids[a], ids[b], numbers[a], numbers[b], f"matcher:{model[:12]}",
         work.cause.reference, work.cause.occurred, weight=proposal.weight, grade=proposal.grade, evidence=evidence,
     )
 

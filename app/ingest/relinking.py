@@ -14,8 +14,7 @@ import orjson
 
 from app.errors import BusinessRule
 from app.ingest import linking
-from app.ingest.edges import Edge, edges_by_id
-from app.ingest.identity import digest_key
+from app.ingest.edges import Edge, edges_by_id, scored_id
 from app.ingest.indexed import STEP, indexed_records
 from app.ingest.linking import Neighbourhood, component_of, end_of
 from app.ingest.publish import finish
@@ -189,7 +188,7 @@ class Deriver:
             if a in here and b in here:
                 (id_a, one), (id_b, other) = sorted((here[a], here[b]), key=lambda found: found[1].key)
                 edges.append(Edge(
-                    digest_key("scored", id_a, id_b), KINDS[shadow.kind[place]], id_a, id_b, one.number, other.number, "", "", self._now,
+                    scored_id(id_a, id_b), KINDS[shadow.kind[place]], id_a, id_b, one.number, other.number, "", "", self._now,
                     weight=float(shadow.weight[place]), grade=GRADES[shadow.grade[place]],
                 ))  # fmt: skip
         if len(here) > 2:

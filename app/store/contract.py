@@ -38,6 +38,7 @@ class Kind:
 RECORD = Kind("record", ("identifier", "person", "state"))
 PERSON = Kind("person", ("former",))
 EDGE = Kind("edge", ("record", "told"))
+STATEMENT = Kind("statement")
 STUDY = Kind("study", ("patient-key",))
 FACTS = Kind("facts", ("study",))
 VISIT = Kind("visit", ("patient",))
@@ -49,7 +50,7 @@ DO_NOT_LINK = Kind("do-not-link", ("record", "status"))
 EVENT = Kind("event", ("state",))
 LEARNED = Kind("learned", ("record", "successor"))
 SETTING = Kind("setting")
-KINDS = (RECORD, PERSON, EDGE, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, DO_NOT_LINK, EVENT, LEARNED, SETTING)
+KINDS = (RECORD, PERSON, EDGE, STATEMENT, STUDY, FACTS, VISIT, MESSAGE, DEAD_LETTER, REVIEW, DECISION, DO_NOT_LINK, EVENT, LEARNED, SETTING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from app.errors import NotSupported, ParameterMissing
+from app.ingest.edges import Edge
 from app.ingest.judging import Explanation
 from app.ingest.judging import explain as explain_pair
 from app.web.answers import fhir_response
@@ -28,7 +29,7 @@ def explain(exchange: Exchange, id: str | None) -> Response:
     if not other:
         raise ParameterMissing("Give the parameter other.", expression="other")
     found = explain_pair(exchange.services, exchange.principal, id or "", other)
-    return fhir_response(parameters(*_summary(found), *as_parameters(spelled(found.why)), *_edges(found), *_blocks(found)))
+    return fhir_response(parameters(*_summary(found), *as_parameters(spelled(found.why)), *_edges(found), *_earlier(found), *_blocks(found)))
 
 
 def _summary(found: Explanation) -> list[dict[str, Any]]:
@@ -37,11 +38,26 @@ def _summary(found: Explanation) -> list[dict[str, Any]]:
 
 def _edges(found: Explanation) -> list[dict[str, Any]]:
     return [
-        part("edge", part=[
-            part("kind", valueCode=edge.kind), part("by", valueString=edge.agent), part("cause", valueString=edge.cause),
-            *([part("grade", valueCode=edge.grade)] if edge.grade else []), *([part("weight", valueDecimal=edge.weight)] if edge.weight is not None else []),
-        ])
+        part("edge", part=_said(edge))
         for edge in found.edges
+    ]
+
+
+def _said(edge: Edge) -> list[dict[str, Any]]:
+    return [
+        part("kind", valueCode=edge.kind), part("by", valueString=edge.agent), part("cause", valueString=edge.cause),
+        *([part("grade", valueCode=edge.grade)] if edge.grade else []), *([part("weight", valueDecimal=edge.weight)] if edge.weight is not None else []),
+    ]  # fmt: skip
+
+
+def _earlier(found: Explanation) -> list[dict[str, Any]]:
+    """What the matcher said of the pair before: from when to when, what ended it, and the waterfall of that score."""
+    return [
+        part("earlier", part=[
+            *_said(edge), part("from", valueDateTime=edge.occurred), part("to", valueDateTime=edge.closed), part("ended-by", valueString=edge.ended_by),
+            part("why", part=as_parameters(spelled(edge.evidence["why"]))),
+        ])
+        for edge in found.earlier
     ]  # fmt: skip
 
 
