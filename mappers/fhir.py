@@ -129,7 +129,7 @@ def _shape(element: Mapping[str, Any], path: str, depth: int) -> Iterator[Fault]
         here = f"{path}.{key}"
         if isinstance(value, str):
             yield from _text(key, value, here)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             yield from _shape(value, here, depth + 1) if value else (Fault(here, "is empty", "structure"),)
         elif isinstance(value, list):
             yield from _items(value, key, here, depth)
@@ -157,7 +157,7 @@ def _items(values: Sequence[Any], key: str, here: str, depth: int) -> Iterator[F
         yield Fault(here, "is empty", "structure")
     for number, value in enumerate(values):
         place = f"{here}[{number}]"
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from _shape(value, place, depth + 1) if value else (Fault(place, "is empty", "structure"),)
         elif isinstance(value, str):
             yield from _text(key, value, place)
@@ -178,7 +178,7 @@ def _at(element: Any, path: Sequence[str], here: str) -> Iterator[tuple[str, Any
             yield from _at(item, path, f"{here}[{number}]")
     elif not path:
         yield here, element
-    elif isinstance(element, Mapping) and path[0] in element:
+    elif isinstance(element, dict) and path[0] in element:
         yield from _at(element[path[0]], path[1:], f"{here}.{path[0]}")
 
 
@@ -187,7 +187,7 @@ def _invariants(resource: Mapping[str, Any], kind: str) -> Iterator[Fault]:
     yield from _everywhere(resource, kind)
     if kind == "Patient":
         for place, contact in _at(resource, ["contact"], kind):
-            if isinstance(contact, Mapping) and not contact.keys() & {"name", "telecom", "address", "organization"}:
+            if isinstance(contact, dict) and not contact.keys() & {"name", "telecom", "address", "organization"}:
                 yield Fault(place, "needs a name, telecom, address or organization (pat-1)")
     if kind == "Linkage" and len(resource.get("item", ())) < 2:
         yield Fault("Linkage.item", "needs two items (lnk-1)")
@@ -198,21 +198,21 @@ def _invariants(resource: Mapping[str, Any], kind: str) -> Iterator[Fault]:
 def _everywhere(element: Any, here: str) -> Iterator[Fault]:
     if isinstance(element, list):
         for number, item in enumerate(element):
-            if isinstance(item, (Mapping, list)):
+            if isinstance(item, (dict, list)):
                 yield from _everywhere(item, f"{here}[{number}]")
         return
     for key, value in element.items():
         if key == "extension" and isinstance(value, list):
             yield from _extensions(value, f"{here}.extension")
-        if key.lower().endswith("period") and isinstance(value, Mapping):
+        if key.endswith(("period", "Period")) and isinstance(value, dict):
             yield from _period(value, f"{here}.{key}")
-        if isinstance(value, (Mapping, list)):
+        if isinstance(value, (dict, list)):
             yield from _everywhere(value, f"{here}.{key}")
 
 
 def _extensions(extensions: Iterable[Any], here: str) -> Iterator[Fault]:
     for number, extension in enumerate(extensions):
-        if isinstance(extension, Mapping):
+        if isinstance(extension, dict):
             values = sum(1 for key in extension if key.startswith("value"))
             if values + ("extension" in extension) != 1:
                 yield Fault(f"{here}[{number}]", "needs a value or extensions, not both (ext-1)")

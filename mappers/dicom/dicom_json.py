@@ -54,7 +54,7 @@ def facts_from_json(dataset: object, context: MappingContext) -> InstanceFacts:
 
     Raises NotDicom, UidUnusable.
     """
-    if not isinstance(dataset, Mapping):
+    if not isinstance(dataset, dict):
         raise NotDicom("a data set in DICOM JSON is an object")
     if _UIDS[0] not in dataset:
         dataset = {str(key).upper(): value for key, value in dataset.items()}
@@ -114,18 +114,18 @@ def _raws(members: Mapping[int, Any], wanted: Mapping[int, bool]) -> dict[int, R
 
 
 def _items(tag: int, member: Any) -> Raw | None:
-    values = member.get("Value") if isinstance(member, Mapping) else None
+    values = member.get("Value") if isinstance(member, dict) else None
     if not isinstance(values, list):
         return None
     wanted = WANTED_ITEMS[tag]
     names = [(inner, _name(inner)) for inner in wanted]
-    items = [value for value in values[: DEFAULT_LIMITS.items] if isinstance(value, Mapping)]
+    items = [value for value in values[: DEFAULT_LIMITS.items] if isinstance(value, dict)]
     return [_raws({inner: item[name] for inner, name in names if name in item}, wanted) for item in items]
 
 
 def _leaf(member: Any) -> Raw | None:
     """The values of an element as texts, or the bytes of one sent as InlineBinary (a VR unknown to the sender)."""
-    if not isinstance(member, Mapping):
+    if not isinstance(member, dict):
         return None
     values = member.get("Value")
     if isinstance(values, list):
@@ -145,7 +145,7 @@ def _text(value: Any) -> str:
         return value if len(value) <= DEFAULT_LIMITS.value else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         groups = [value.get(name) for name in ("Alphabetic", "Ideographic", "Phonetic")]
         return "=".join([group if isinstance(group, str) else "" for group in groups]).rstrip("=")
     return ""
