@@ -157,9 +157,10 @@ def test_what_stewards_said_stands(store, cautious, tmp_path, capsys):
         of.setdefault(record.person, []).append(record)
     several = [members for members in of.values() if len(members) > 1 and all(one.active for one in members)]
     alone = [members[0] for members in of.values() if len(members) == 1 and members[0].active and not members[0].state.nhs_number()]
-    parted, joined = several[0], alone[:2]
+    parted, joined, listed = several[0], alone[:2], several[1]
     steward(store, "unlink", parted[0].id, parted[1].id)
     steward(store, "link", joined[0].id, joined[1].id)
+    steward(store, "do-not-link", *(one.id for one in listed))
     dry = run(capsys, "relink", "--work", tmp_path)
     assert count(dry.out, "persons changed") == 0
     for model in (["--model", cautious], []):
@@ -167,6 +168,7 @@ def test_what_stewards_said_stands(store, cautious, tmp_path, capsys):
         person = {record.id: record.person for record in records(store)}
         assert person[parted[0].id] != person[parted[1].id]
         assert person[joined[0].id] == person[joined[1].id]
+        assert len({person[one.id] for one in listed}) == len(listed)
 
 
 def test_a_relink_that_was_broken_off_goes_on_without_scoring_again(store, other, cautious, tmp_path, capsys, monkeypatch):

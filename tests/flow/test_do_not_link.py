@@ -234,6 +234,20 @@ def test_a_list_is_seen_and_ended_by_those_alone_who_see_all_its_records(region,
     assert region.get(f"List/{made}")["status"] == "current"
 
 
+def test_the_capability_statement_tells_of_lists(region):
+    [told] = [one for one in region.get("metadata")["rest"][0]["resource"] if one["type"] == "List"]
+    assert {one["name"] for one in told["operation"]} == {"do-not-link", "retire"}
+    assert {"code", "item", "status", "source"} <= {one["name"] for one in told["searchParam"]}
+
+
+def test_a_message_that_comes_twice_leaves_a_list_in_force(region, jo):
+    jo.bar(*THREE)
+    told = adt("A31", pid(cx("A1"), number=NUMBERS["alice"], who=ALICE), at="20250601090000")
+    region.accept(told, told)
+    assert persons(region, *THREE) == 3
+    assert len(barred(region)) == 3
+
+
 def test_relinking_keeps_what_a_list_bars(region, jo):
     jo.bar(*THREE)
 
