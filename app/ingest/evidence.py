@@ -72,10 +72,7 @@ def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = 
     The number that one of ``past`` had is nobody's any more; one that is ``unusable`` as evidence counts where they have no other verified one.
     """
     birth_date, quality = _birth_date(states)
-    spent = set(map(id, past))
-    numbers = [(state, live) for state in states if id(state) not in spent and (live := state.nhs_number()) is not None]
-    verified = [one for one in numbers if _is_verified(*one)]
-    number = next((one for one in verified if one[1].fact.value not in unusable), next(iter(verified or numbers), None))
+    number = _live_number(states, past, unusable)
     held = [one for state in states for one in state.identifiers()]
     maiden = _first_value(states, "mothersMaidenName") or []
     multiple = _first_value(states, "multipleBirth") or {}
@@ -103,6 +100,14 @@ def record_facts(states: Sequence[PatientState], past: Sequence[PatientState] = 
         usable_identifier=any(not one.fact.system.endswith(UNUSABLE_SYSTEM) for one in held),
         first_seen=min((state.first_event_time for state in states if state.first_event_time > ALWAYS), default="")[:10],
     )
+
+
+def _live_number(states: Sequence[PatientState], past: Sequence[PatientState], unusable: Collection[str] = ()) -> tuple[PatientState, HeldIdentifier] | None:
+    """The NHS number of ``record_facts``, and whose it is."""
+    spent = set(map(id, past))
+    numbers = [(state, live) for state in states if id(state) not in spent and (live := state.nhs_number()) is not None]
+    verified = [one for one in numbers if _is_verified(*one)]
+    return next((one for one in verified if one[1].fact.value not in unusable), next(iter(verified or numbers), None))
 
 
 def verified_number(tx: Snapshot, services: Services, state: PatientState) -> str:
@@ -180,6 +185,12 @@ def facts_of(work: Work, record: Record) -> RecordFacts:
 def facts_with(record: Record, below: Sequence[Record], unusable: Collection[str] = ()) -> RecordFacts:
     """The facts of a record with those merged into it; a number that is ``unusable`` as evidence gives way to another verified one."""
     return record_facts([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past], unusable)
+
+
+def number_with(record: Record, below: Sequence[Record]) -> str:
+    """The NHS number of ``facts_with``, alone."""
+    found = _live_number([record.state, *(one.state for one in below)], [one.state for one in below if one.is_past])
+    return found[1].fact.value if found else ""
 
 
 def demographics_with(tx: Snapshot, services: Services, record: Record, below: Sequence[Record], doubting: str = "") -> Demographics:

@@ -23,10 +23,10 @@ from app.ingest.evidence import (
     demographics_of,
     doubt_key,
     facts_of,
-    facts_with,
     last_number,
     learned_of_number,
     number_key,
+    number_with,
     unlearned,
     verified_numbers,
 )  # fmt: skip
@@ -69,7 +69,7 @@ def holders(work: Work, number: str) -> list[Record]:
 def _numbers(work: Work, record: Record) -> list[str]:
     """The record's NHS number first, then others that are verified for records merged into it; none of them hangs on what is learned of it."""
     below = work.below(record)
-    found = [facts_with(record, below).nhs_number, *(verified_numbers([record, *below]) if below else ())]
+    found = [number_with(record, below), *(verified_numbers([record, *below]) if below else ())]
     return list(dict.fromkeys(filter(None, map(normal_number, found))))
 
 

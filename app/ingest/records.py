@@ -105,14 +105,11 @@ def merged_into(tx: Snapshot, record: Record) -> list[Record]:
     return found
 
 
-def records_by_identifier(tx: Snapshot, organisation: str, identifiers: Sequence[str]) -> list[Record]:
-    """Records of the organisation that hold any of the identifiers (``system|value``), replaced ones included."""
-    if not identifiers:
-        return []
-    values = [index_key(organisation, key) for key in identifiers]
-    return [record_from_body(body) for _, body in tx.find(RECORD, "identifier", values)]
+def found_by_identifier(tx: Snapshot, organisation: str, identifiers: Sequence[str]) -> list[tuple[str, bytes]]:
+    """(id, document) of the organisation's records that hold any of the identifiers (``system|value``), replaced ones included."""
+    return tx.find(RECORD, "identifier", [index_key(organisation, key) for key in identifiers]) if identifiers else []
 
 
-def members_of(tx: Snapshot, person: str) -> list[Record]:
-    """The records that a person is made of, replaced ones included."""
-    return [record_from_body(body) for _, body in tx.find(RECORD, "person", [person])]
+def found_by_person(tx: Snapshot, person: str) -> list[tuple[str, bytes]]:
+    """(id, document) of the records that a person is made of, replaced ones included."""
+    return tx.find(RECORD, "person", [person])

@@ -13,7 +13,7 @@ from app.ingest.assertions import between, state
 from app.ingest.edges import Edge, close_edge
 from app.ingest.identity import digest_key
 from app.ingest.learned import Said
-from app.ingest.records import Record, records_by_identifier
+from app.ingest.records import Record, found_by_identifier, record_from_body
 from app.ingest.work import Work
 from app.services import Services
 from app.store.contract import DECISION, Snapshot, Transaction
@@ -91,7 +91,7 @@ def find_record(tx: Snapshot, services: Services, name: str) -> str:
     if not bar:
         return name.removeprefix("Patient/")
     keys = [f"{system}|{value}"]
-    held = [record for ods in services.sources.organisations for record in records_by_identifier(tx, ods, keys)]
+    held = [record_from_body(body) for ods in services.sources.organisations for _, body in found_by_identifier(tx, ods, keys)]
     found = {record.id for record in held if tx.principal.sees(record.organisation)}
     if len(found) != 1:
         raise UnknownKey("The identifier names no record, or several; give the Patient id.")

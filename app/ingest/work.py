@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from app.ingest.identity import mint_id
-from app.ingest.records import Record, get_record, get_records, members_of, records_by_identifier, save_record
+from app.ingest.records import Record, found_by_identifier, found_by_person, get_record, record_from_body, save_record
 from app.principal import together
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
@@ -37,7 +37,7 @@ class Cause:
 class Work:
     """The unit of work of one change. ``finish`` in ``app.ingest.publish`` ends it.
 
-    ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new; ``weighed``: ids of those who say something
+    ``stored``: by person id the records that the store has of it; ``dirty``: records to save; ``shown``: ids of those whose Patient shows something new; ``weighed``: ids of those who say something
     new or with another standing, so that another record's word may count in the golden patient;
     ``moved``: ids of records whose edges changed; ``people``: person ids whose golden patient
     may change; ``near``: other persons that a person would include at a lower floor of grade;
@@ -53,6 +53,7 @@ class Work:
     services: Services
     cause: Cause
     loaded: dict[str, Record] = field(default_factory=dict)
+    stored: dict[str, list[Record]] = field(default_factory=dict)
     dirty: dict[str, Record] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
@@ -73,6 +74,10 @@ class Work:
     def _one(self, record: Record) -> Record:
         return self.loaded.setdefault(record.id, record)
 
+    def _each(self, documents: Iterable[tuple[str, bytes]]) -> list[Record]:
+        """The records of these documents; those that are loaded are not read again."""
+        return [self.loaded.get(id) or self._one(record_from_body(body)) for id, body in documents]
+
     def record(self, id: str) -> Record | None:
         """The record of that id, the same object at each call."""
         if id in self.loaded:
@@ -84,13 +89,12 @@ class Work:
         """The records that exist among ``ids``, in that order."""
         wanted = list(ids)
         missing = [id for id in wanted if id not in self.loaded]
-        for found in get_records(self.tx, missing).values():
-            self._one(found)
+        self._each(self.tx.get_many(RECORD, missing).items())
         return [self.loaded[id] for id in wanted if id in self.loaded]
 
     def holders(self, organisation: str, identifiers: Sequence[str]) -> list[Record]:
         """Records of the organisation holding any of the identifiers."""
-        return [self._one(found) for found in records_by_identifier(self.tx, organisation, identifiers)]
+        return self._each(found_by_identifier(self.tx, organisation, identifiers))
 
     def custodian(self, records: Iterable[str]) -> str | None:
         """The custodian of what tells of these records: every trust that has a part in it."""
@@ -98,7 +102,9 @@ class Work:
 
     def members(self, person: str) -> list[Record]:
         """The records of a person as this change has them, replaced ones included, by first key."""
-        found = {record.id: self._one(record) for record in members_of(self.tx, person)}
+        if person not in self.stored:
+            self.stored[person] = self._each(found_by_person(self.tx, person))
+        found = {record.id: record for record in self.stored[person]}
         found.update({record.id: record for record in self.dirty.values()})
         return sorted((record for record in found.values() if record.person == person), key=lambda record: record.first_key)
 
@@ -173,6 +179,7 @@ class Work:
     def save(self, record: Record) -> None:
         """Store the record now, so that look-ups of this change find it."""
         save_record(self.tx, record)
+        self.stored.clear()
 
     def event(self, action: str, **details: Any) -> None:
         """Put an event in the outbox, in this commit."""
