@@ -1,18 +1,19 @@
 """The processes of ``weald serve``: one for HTTP (with its workers), one for MLLP, one for upkeep, and this one that watches them.
 
-All but this one are forked from one process that has imported what they need (``app.warm``): that is done once at a start, not six
-times on as many cores as there are, and they share its memory. This one knows the settings and no more.
+All are forked from this one once it has imported what they need (``app.warm``): that is done once at a start, not six times, and
+they share its memory. It opens no store and starts no thread, neither of which would survive that.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from app.counting import clear
 from app.errors import SettingsError, StoreUnavailable, WealdError
+from app.orphans import end_when_orphaned
 from app.settings import Listener, Settings, load_settings
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkContext
 
     from app.counting import Numbers
     from app.services import Services
@@ -35,17 +38,16 @@ STOP_SECONDS = 35.0
 """Longer than the 30 s that HTTP requests get to finish (security.md 7, Drain)."""
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 def _stand_apart() -> None:
     """Take this process out of the terminal's group, so that Ctrl-C reaches the parent alone, and end it when the parent is gone."""
     os.setsid()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), name="parent-watch", daemon=True).start()
-
-
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    end_when_orphaned()
 
 
 def run_http(config: Path | None) -> None:
@@ -157,42 +159,62 @@ def serve(settings: Settings, config: Path | None, begin: Callable[[Connection],
         check_free(name, listener)
     clear(settings.counts_folder)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())
-    forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload(["app.warm"])
+    importlib.import_module("app.warm")
+    forked = multiprocessing.get_context("fork")
     ours, theirs = forked.Pipe()
-    first: BaseProcess = forked.Process(target=run_beginning, args=(begin, theirs), name="beginning")
-    children: list[BaseProcess] = [forked.Process(target=run_upkeep, args=(config,), name="upkeep")]
-    if settings.listeners.http:
-        children.append(forked.Process(target=run_http, args=(config,), name="http"))
-    if settings.listeners.mllp:
-        children.append(forked.Process(target=run_mllp, args=(config,), name="mllp"))
-    for child in (first, *children):
-        child.start()
-    theirs.close()
+    first = forked.Process(target=run_beginning, args=(begin, theirs, ours), name="beginning")
+    children: list[BaseProcess] = [first]
     try:
-        refused = _answer(ours)
+        _start(children)
+        theirs.close()
+        refused = _answer(ours, stop)
         if refused is not None:
             raise refused
-        ready = all(wait_until_open((one.host, one.port), 30, lambda: all(child.is_alive() for child in children)) for _, one in named)
-        if ready:
+        lasting = [] if stop.is_set() else _lasting(forked, settings, config)
+        children += lasting
+        _start(lasting)
+        if lasting and all(wait_until_open((one.host, one.port), 30, lambda: _go_on(lasting, stop)) for _, one in named):
             ours.send(True)
-        while ready and not stop.wait(0.2) and all(child.is_alive() for child in children):
-            pass
+            while _go_on(lasting, stop):
+                stop.wait(0.2)
+                first.join(0)  # it has ended, and would be a zombie
     finally:
-        code = _end([first, *children], failed=not stop.is_set())
+        code = _end(children, failed=not stop.is_set())
     return code
 
 
-def run_beginning(begin: Callable[[Connection], None], parent: Connection) -> None:
-    """Take the first steps of a start."""
+def _lasting(forked: ForkContext, settings: Settings, config: Path | None) -> list[BaseProcess]:
+    """The processes that last as long as the service, not yet started."""
+    doors = [("http", run_http, settings.listeners.http), ("mllp", run_mllp, settings.listeners.mllp)]
+    return [forked.Process(target=run, args=(config,), name=name) for name, run, is_on in (("upkeep", run_upkeep, True), *doors) if is_on]
+
+
+def _go_on(lasting: Iterable[BaseProcess], stop: threading.Event) -> bool:
+    return not stop.is_set() and all(child.is_alive() for child in lasting)
+
+
+def _start(children: Iterable[BaseProcess]) -> None:
+    """Start the processes; a signal meanwhile waits, so that none of them takes it for the parent's."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for child in children:
+        child.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def run_beginning(begin: Callable[[Connection], None], parent: Connection, of_parent: Connection) -> None:
+    """Take the first steps of a start. ``of_parent`` is the parent's end, closed here so that its own end is seen."""
     _stand_apart()
+    of_parent.close()
     begin(parent)
 
 
-def _answer(beginning: Connection) -> WealdError | None:
-    """What the beginning sends; an error where it ended before."""
+def _answer(beginning: Connection, stop: threading.Event) -> WealdError | None:
+    """What the beginning sends, None where the start is stopped meanwhile; an error where it ended before."""
+    while not beginning.poll(0.2):
+        if stop.is_set():
+            return None
     try:
         refused: WealdError | None = beginning.recv()
     except EOFError:
@@ -201,11 +223,11 @@ def _answer(beginning: Connection) -> WealdError | None:
 
 
 def _end(children: list[BaseProcess], *, failed: bool) -> int:
-    for child in children:
-        if child.is_alive() and child.pid is not None:
-            os.kill(child.pid, signal.SIGTERM)
+    begun = [child for child in children if child.pid is not None]
+    for child in begun:
+        child.terminate()
     end = time.monotonic() + STOP_SECONDS
-    for child in children:
+    for child in begun:
         child.join(max(0.1, end - time.monotonic()))
         if child.is_alive():
             child.kill()

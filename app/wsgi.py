@@ -11,12 +11,14 @@ from functools import partial
 
 from app.counting import Publisher
 from app.logs import configure_logs
+from app.orphans import end_when_orphaned
 from app.services import services_from_settings
 from app.settings import load_settings
 from app.store.through import Timed
 from app.web.application import create_app
 from app.web.health import Metrics
 
+end_when_orphaned()
 configure_logs()
 _services = services_from_settings(load_settings())
 _store = Timed(_services.store)

@@ -201,6 +201,34 @@ def test_a_record_that_waits_is_searched_for_within_the_minute_where_mllp_is_off
     services.store.close()
 
 
+def test_a_start_that_is_refused_prints_one_sentence_and_leaves_no_process(tmp_path):
+    (tmp_path / "weald.db").mkdir()
+    process = started(tmp_path)
+    try:
+        printed, _ = process.communicate(timeout=40)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert re.fullmatch(r"weald: the store's file cannot be opened: .*\n", printed)
+
+
+@pytest.mark.parametrize("door", ["http", "mllp"])
+def test_when_a_door_is_killed_the_service_ends_and_leaves_no_process(tmp_path, door):
+    process = started(tmp_path)
+    try:
+        read_until(process, "Stop with Ctrl-C")
+        everyone = psutil.Process(process.pid).children(recursive=True)
+        of_http = [one for one in everyone if one.children()]
+        killed = of_http if door == "http" else [one for one in everyone if any(each.status == "LISTEN" for each in one.net_connections()) and one not in of_http and one.parent() not in of_http]
+        assert len(killed) == 1
+        killed[0].kill()
+        assert process.wait(40) == 1
+        assert psutil.wait_procs(everyone, timeout=5)[1] == []
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
 def metrics(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
