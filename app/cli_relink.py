@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from app.ingest.relinking import Deriver, Difference, apply_shadow, check_changes, difference, now, read_region
+from app.ingest.relinking import Deriver, Difference, apply_shadow, check_changes, difference, read_region
 from app.ingest.reporting import DRIFTED, SAMPLED, matching_report
 from app.ingest.shadowing import ScoredEdges, Standing, shadow_edges, standing_edges
 from app.models import read_model
@@ -61,7 +61,7 @@ def _shadow(services: Services, standing: Standing, path: Path, told: Told, *, a
         click.echo(f"The scores are those of {kept[0]}.")
         return kept[1]
     made = shadow_edges(services, services.scorer, standing.scored, told)
-    write_shadow(path, services.scorer.model.id, now(services), made)
+    write_shadow(path, services.scorer.model.id, services.now(), made)
     return made
 
 

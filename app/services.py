@@ -38,6 +38,10 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     timer: Callable[[], float] = monotonic
 
+    def now(self) -> str:
+        """The instant of the clock, ISO 8601 UTC with microseconds: as receipts, events and edges have it."""
+        return self.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
     def person_members(self, snapshot: Snapshot, patient_ids: Sequence[str], floor: str) -> Reach:
         """The records that a search by these patients reaches (``app.store.persons``)."""
         return person_members(snapshot, patient_ids, floor)

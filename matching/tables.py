@@ -118,7 +118,7 @@ def date_from_text(text: str, date_format: str = "") -> str:
             return ""
     for pattern in (_COMPACT, _ISO):
         found = pattern.fullmatch(text)
-        if found and found[2] > "31" and found[3] > "31":
+        if found and int(found[2]) > 31 and int(found[3]) > 31:
             return ""
         if found:
             return f"{found[1]}-{found[2]:0>2}-{found[3]:0>2}"

@@ -19,7 +19,7 @@ from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.frame import Frame
 from app.ingest.letters import keep
 from app.ingest.publish import finish
-from app.ingest.reading import Received, now, read, statements
+from app.ingest.reading import Received, read, statements
 from app.ingest.records import index_key
 from app.ingest.resolve import first_key, resolve_or_create
 from app.ingest.retelling import ask_of_stranger
@@ -97,7 +97,7 @@ def _change(services: Services, one: Received) -> Change[Answer]:
     assert one.source is not None  # noqa: S101  (only messages that were mapped come here)
     assert one.event is not None  # noqa: S101
     source, event, keys = one.source, one.event, one.duplicate_keys
-    received = now(services)
+    received = services.now()
 
     def change(tx: Transaction) -> Answer:
         known = tx.find(MESSAGE, "duplicate", keys[1:], limit=1)
@@ -157,7 +157,7 @@ def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[No
 
     def change(tx: Transaction) -> None:
         keep(tx, one.raw, {
-            "source": source, "received": now(services), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
+            "source": source, "received": services.now(), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
             "location": error.location, "size": size, "whole": size == len(one.raw),
         })  # fmt: skip
 
@@ -170,6 +170,6 @@ def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes
     code = er7.answer_code(one.head, mapped)
     if code is None:
         return b""
-    at = now(services)
+    at = services.now()
     errors = [] if answer.error is None else [answer.error]
     return er7.acknowledgement(one.head, code, control_id=f"W{hashlib.sha256(one.raw).hexdigest()[:18]}", now=at, errors=errors)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from itertools import islice
 
 import orjson
@@ -44,7 +43,7 @@ class Swept:
 
 def _search(services: Services, id: str, numbers: Sequence[int]) -> Change[int]:
     """The change that judges one record's pairs with these numbers; how many edges it adds."""
-    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = services.now()
 
     def change(tx: Transaction) -> int:
         work = Work(tx, services, Cause("matcher", f"{_SWEEP} {at}", at, at))
@@ -74,7 +73,7 @@ def pending(snapshot: Snapshot, limit: int | None = None) -> list[str]:
 
 def _finish(services: Services, searches: Mapping[str, Sequence[int]]) -> Change[int]:
     """The change that matches records that waited with these numbers, and then derives their persons once; how many waited."""
-    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = services.now()
 
     def change(tx: Transaction) -> int:
         work = Work(tx, services, Cause("matcher", f"slow-lane {at}", at, at))
@@ -145,7 +144,7 @@ def _relearn(services: Services, principal: Principal) -> list[Change[int]]:
 
 
 def _learn_again(services: Services, number: str) -> Change[int]:
-    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = services.now()
 
     def change(tx: Transaction) -> int:
         work = Work(tx, services, Cause("matcher", f"{_SWEEP} {at}", at, at))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from heapq import nlargest
 from itertools import product
 from typing import Any, NamedTuple
@@ -69,7 +68,7 @@ def last_filled(snapshot: Snapshot) -> Filled | None:
 
 def fill(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> Filled:
     """Ask what is to be asked today and was not asked yet. What the store refuses is raised."""
-    at = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = services.now()
     budget = services.settings.matching.review_budget
     with services.store.snapshot(principal) as snapshot:
         before = last_filled(snapshot)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 
 from app.ingest import studies
 from app.ingest.publish import finish
@@ -13,14 +12,16 @@ from app.ingest.work import Cause, Work
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import Change, Failed, Transaction
+from mappers.context import MappingContext
+from mappers.dicom.accumulation import standing
 from mappers.dicom.facts import InstanceFacts
 from mappers.dicom.patient import patient_facts
-from mappers.dicom.rejections import repeats_matter
+from mappers.dicom.rejections import Content, Place, receipts, repeats_matter, says_more
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulated:
-    """How many instances of one study were new, and how many were known already."""
+    """How many instances of one study were new, or changed what is shown by coming again, and how many were known already."""
 
     study: str
     accepted: int
@@ -35,46 +36,56 @@ def by_study(batch: Iterable[InstanceFacts]) -> dict[str, list[InstanceFacts]]:
     return found
 
 
-def now(services: Services) -> str:
-    """The time of receipt of what comes now."""
-    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def receive(services: Services, batch: Iterable[InstanceFacts], principal: Principal, came: str | None = None) -> list[Accumulated | Failed]:
     """Add the instances to their studies, one change a study, all in one commit; durable when it returns.
 
     ``came`` is when they came, now if not said: what is sent together came at one time, in however many batches it is received.
     """
-    changes = [_change(services, uid, instances, came or now(services)) for uid, instances in sorted(by_study(batch).items())]
+    changes = [_change(services, uid, instances, came or services.now()) for uid, instances in sorted(by_study(batch).items())]
     return services.store.apply(principal, changes)
 
 
 def _change(services: Services, uid: str, batch: Sequence[InstanceFacts], came: str) -> Change[Accumulated]:
-    received = now(services)
+    received, contexts = services.now(), services.sources.contexts()
 
     def change(tx: Transaction) -> Accumulated:
         known = studies.facts_of(tx, uid)
-        seen = {(facts.source, facts.digest) for facts in known}
-        new = {(facts.source, facts.digest): replace(facts, received=came) for facts in batch if (facts.source, facts.digest) not in seen}
-        again = _again(services, known, batch, came)
+        held = receipts(known)
+        new = {(facts.source, facts.digest): replace(facts, received=came) for facts in batch if (facts.source, facts.digest) not in held}
+        again = _again(repeats_matter(known, contexts), held, batch, came)
         if new or again:
             work = Work(tx, services, Cause(batch[0].source, uid, received, received))
             _file(work, uid, list(new.values()))
             studies.add_facts(work, uid, known, [*new.values(), *again])
             finish(work)
-        return Accumulated(uid, len(new), len(batch) - len(new))
+        accepted = len(new) + _count_effective(again, [*known, *new.values()], contexts)
+        return Accumulated(uid, accepted, len(batch) - accepted)
 
     return change
 
 
-def _again(services: Services, known: Sequence[InstanceFacts], batch: Sequence[InstanceFacts], came: str) -> list[InstanceFacts]:
-    """What is known and comes again, of that of which it matters that it does (imaging.md 3.5)."""
-    matter = repeats_matter(known, services.sources.contexts())
-    if not matter:
-        return []
-    held = {(facts.source, facts.digest): facts for facts in sorted(known, key=lambda one: one.received)}
-    places = {(facts.source, facts.digest) for facts in batch if (facts.source, facts.sop_uid) in matter}
-    return [replace(held[place], received=came) for place in sorted(places & held.keys()) if held[place].received < came]
+def _again(matter: Container[Place], held: Mapping[Content, Sequence[InstanceFacts]], batch: Sequence[InstanceFacts], came: str) -> list[InstanceFacts]:
+    """What is held and comes again, as far as that says more of when it came (imaging.md 3.5)."""
+    repeated = {(facts.source, facts.digest): (facts.source, facts.sop_uid) in matter for facts in batch}
+    return [
+        replace(held[content][0], received=came)
+        for content, matters in sorted(repeated.items())
+        if content in held and says_more(held[content], came, matters=matters)
+    ]
+
+
+def _count_effective(again: Sequence[InstanceFacts], others: Sequence[InstanceFacts], contexts: Mapping[str, MappingContext]) -> int:
+    """How many of what came again changed what is shown: instances that returned, and notes that removed again."""
+    if not again:
+        return 0
+    before, after = _shown(others, contexts), _shown([*others, *again], contexts)
+    gone, back = before - after, after - before
+    removed = [facts for facts in again if any((facts.source, uid) in gone for uid in facts.instance.values.get("RejectedSOPInstanceUIDs", ()))]
+    return len(removed) + len({(facts.source, facts.sop_uid) for facts in again} & back)
+
+
+def _shown(facts: Iterable[InstanceFacts], contexts: Mapping[str, MappingContext]) -> set[Place]:
+    return {(fact.source, fact.sop_uid) for fact in standing(facts, contexts).visible}
 
 
 def _file(work: Work, uid: str, new: Sequence[InstanceFacts]) -> None:

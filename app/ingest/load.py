@@ -80,7 +80,7 @@ class Loader:
         self._instances: list[tuple[str, InstanceFacts, Opens | None]] = []
         self._messages: list[tuple[str, bytes]] = []
         self._contexts = services.sources.contexts()
-        self._came = dicom.now(services)
+        self._came = services.now()
 
     def _named(self, code: str) -> Source:
         found = self._services.sources.archive(code)

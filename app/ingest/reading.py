@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC
 
 from app.errors import MessageRejected, SenderNotAllowed, TooLarge, UnsupportedProcessing, WealdError
 from app.ingest.frame import Frame
@@ -59,7 +58,7 @@ def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
         message = _message(services, raw, source)
         if source is None:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
-        event = adt_event(message, services.sources.context(source, now(services)))
+        event = adt_event(message, services.sources.context(source, services.now()))
     except (Er7Error, MessageRejected, TooLarge) as error:
         return Received(raw, head, source, error=error)
     return Received(raw, head, source, event)
@@ -75,11 +74,6 @@ def _message(services: Services, raw: bytes, source: Source | None) -> er7.Messa
     if source is None:
         return er7.read(raw)
     return er7.read(raw, source.charset, limits=services.sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
-
-
-def now(services: Services) -> str:
-    """The instant of the services' clock, ISO 8601 UTC with microseconds."""
-    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def statements(event: AdtEvent) -> dict[str, PatientFacts]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 from functools import partial
 
 import numpy as np
@@ -133,7 +132,7 @@ class Deriver:
     def __init__(self, services: Services, scorer: Scorer, region: Region, shadow: ScoredEdges, asserted: Sequence[Edge]) -> None:
         self._services, self._scorer, self._region, self._shadow = services, scorer, region, shadow
         self._survivors = {edge.a: edge.b for edge in asserted if edge.kind == "replaced-by"}
-        self._now = now(services)
+        self._now = services.now()
         stated, (x, y) = self._stated_rows(asserted)
         (a, known_a), (b, known_b) = region.rows(shadow.a), region.rows(shadow.b)
         held = known_a & known_b
@@ -195,11 +194,6 @@ class Deriver:
             known = {edge.id: edge.occurred for edge in edges_by_id(snapshot, [edge.id for edge in edges if edge.kind == NUMBER])}
             edges = [replace(edge, occurred=known.get(edge.id, self._now)) for edge in edges]
         return edges
-
-
-def now(services: Services) -> str:
-    """This instant, as edges have it."""
-    return services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _codes(edges: ScoredEdges, width: int) -> Places:
@@ -303,7 +297,7 @@ def _partners(shadow: ScoredEdges, numbers: set[int]) -> dict[int, list[int]]:
 
 def _brought_up(services: Services, numbers: Sequence[int], partners: Mapping[int, list[int]]) -> Change[None]:
     """The change that judges the pairs of these records again and derives their persons."""
-    at = now(services)
+    at = services.now()
     model = services.scorer.model.id[:12]
 
     def change(tx: Transaction) -> None:

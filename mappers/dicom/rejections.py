@@ -5,7 +5,7 @@ When a fact was received is a fact of its own, so that the answer hangs on those
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mappers.context import MappingContext
@@ -16,13 +16,20 @@ from mappers.dicom.times import instant_from_da_tm
 Place = tuple[str, str]
 """A source and a SOP Instance UID."""
 
+Content = tuple[str, str]
+"""A source and the digest of what it sent."""
+
 QUALITY, RETENTION = "113001", "113039"
 
 
+_END_OF_DAY = "23:59:59.999999"
+
+
 class Received(NamedTuple):
-    """When a SOP instance first and last came from its source, ISO 8601 UTC; "" where that was not kept."""
+    """When a SOP instance first and last came from its source, ISO 8601 UTC; "" where that was not kept. ``known``: the first of the times that were."""
 
     first: str
+    known: str
     last: str
 
 
@@ -48,12 +55,29 @@ def repeats_matter(facts: Iterable[InstanceFacts], contexts: Mapping[str, Mappin
     return found
 
 
-def first_and_last(facts: Iterable[InstanceFacts]) -> list[InstanceFacts]:
-    """The facts in order of receipt, without the receipts of a content between its first and its last."""
-    held: dict[tuple[str, str], list[InstanceFacts]] = {}
+def receipts(facts: Iterable[InstanceFacts]) -> dict[Content, list[InstanceFacts]]:
+    """The facts by their content, each content's in order of receipt."""
+    held: dict[Content, list[InstanceFacts]] = {}
     for fact in sorted(facts, key=lambda one: one.received):
         held.setdefault((fact.source, fact.digest), []).append(fact)
-    return [one for same in held.values() for one in ([same[0], same[-1]] if same[0].received < same[-1].received else same[:1])]
+    return held
+
+
+def says_more(same: Sequence[InstanceFacts], came: str, *, matters: bool) -> bool:
+    """Whether it says more that a content came at that time too: it is earlier than any time known, or, where that ``matters``, the last.
+
+    ``same`` is what is held of the content, in order of receipt.
+    """
+    return came < _received_of(same).known or (matters and came > same[-1].received)
+
+
+def first_and_last(facts: Iterable[InstanceFacts]) -> list[InstanceFacts]:
+    """The facts in order of receipt, of each content its first, the first whose time is known, and its last."""
+    kept = []
+    for same in receipts(facts).values():
+        by_time = {one.received: one for one in same}
+        kept += [by_time[time] for time in sorted(set(_received_of(same)) & by_time.keys())]
+    return kept
 
 
 class Rejections:
@@ -75,23 +99,34 @@ class Rejections:
         return frozenset([rejection_title(note) for note in notes if not self._restored(fact, note)])
 
     def _restored(self, fact: InstanceFacts, note: InstanceFacts) -> bool:
-        """Whether the instance was known before the note was made and came, and came again after the note last did."""
+        """Whether the instance was known before the note was made and came, and came again after the note last did.
+
+        Where the first receipt of the note is not known, that of the instance must be as old.
+        """
         context = self._contexts[note.source]
         if not gives_way(note, context):
             return False
         told, came = self._received[note.source, note.sop_uid], self._received[fact.source, fact.sop_uid]
-        return came.first < min(_made(note, context) or told.first, told.first) and came.last > told.last
+        by = min(filter(None, (_made(note, context), told.known)), default="")
+        return came.first < by and (not came.first or bool(told.first)) and came.last > told.last
 
 
 def _made(note: InstanceFacts, context: MappingContext) -> str:
+    """When the note was made at the latest: of a date alone its end; "" where that is not told."""
     values, offset = note.instance.values, note.study.values.get("TimezoneOffsetFromUTC")
-    return instant_from_da_tm(values.get("InstanceCreationDate"), values.get("InstanceCreationTime"), offset, context.source.time_zone)
+    time = values.get("InstanceCreationTime") or _END_OF_DAY
+    return instant_from_da_tm(values.get("InstanceCreationDate"), time, offset, context.source.time_zone)
 
 
 def _received(facts: Iterable[InstanceFacts], places: set[Place]) -> dict[Place, Received]:
-    times: dict[Place, list[str]] = {}
+    found: dict[Place, list[InstanceFacts]] = {}
     for fact in facts:
         place = fact.source, fact.sop_uid
         if place in places:
-            times.setdefault(place, []).append(fact.received)
-    return {place: Received(min(came), max(came)) for place, came in times.items()}
+            found.setdefault(place, []).append(fact)
+    return {place: _received_of(same) for place, same in found.items()}
+
+
+def _received_of(same: Iterable[InstanceFacts]) -> Received:
+    times = sorted({one.received for one in same})
+    return Received(times[0], next(filter(None, times), ""), times[-1])

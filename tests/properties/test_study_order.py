@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from mappers.dicom.chunks import pack, unpack
 from mappers.dicom.facts import InstanceFacts
-from mappers.dicom.rejections import first_and_last
+from mappers.dicom.rejections import first_and_last, rejection_title
 from mappers.dicom.study import imaging_study, partition
 from tests.unit.mappers.dicom.making import CONTEXTS, ENDPOINTS, SERIES, STUDY, code, instance, item, rejection
 
@@ -42,11 +42,15 @@ def _pool() -> list[InstanceFacts]:
     ]
     found = [instance(number, source, **values) for source in SOURCES for number in (1, 2, 3) for values in variants]
     titles = ("113001", "113037", "113039", "113039")
-    notes = [rejection(title, [f"{SERIES}.{number}"], source) for title in titles for number in (1, 2) for source in SOURCES]
-    return [replace(fact, received=f"2025-03-0{number}T00:00:00.000000Z") for number in (1, 2, 3) for fact in found + notes]
+    made = [rejection("113039", [f"{SERIES}.1"], InstanceCreationDate="20250302", InstanceCreationTime=time) for time in (None, "0000")]
+    notes = [rejection(title, [f"{SERIES}.{number}"], source) for title in titles for number in (1, 2) for source in SOURCES] + made
+    times = ["", *(f"2025-03-0{number}T00:00:00.000000Z" for number in (1, 2, 3))]
+    return [replace(fact, received=time) for time in times for fact in found + notes]
 
 
 POOL = _pool()
+REJECTED = [fact for fact in POOL if fact.source == "RTK-PACS" and (rejection_title(fact) == "113039" or fact == instance(1))]
+"""One instance, and the notes that its archive may take back: at every time of receipt."""
 
 
 def _bytes(facts: list[InstanceFacts]) -> bytes:
@@ -63,6 +67,15 @@ def test_any_order_repetition_and_batching_gives_the_same_bytes(data: st.DataObj
     batched = [fact for start in range(0, len(shuffled), size) for fact in unpack(pack(shuffled[start : start + size]))]
     assert _bytes(batched) == _bytes(chosen)
     assert _bytes(first_and_last(batched)) == _bytes(chosen)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_of_one_instance_and_its_notes_only_the_times_of_receipt_count(data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(REJECTED), min_size=1, max_size=12))
+    shuffled = data.draw(st.permutations(chosen))
+    cut = data.draw(st.integers(0, len(shuffled)))
+    assert _bytes(first_and_last([*first_and_last(shuffled[:cut]), *shuffled[cut:]])) == _bytes(chosen)
 
 
 @settings(max_examples=60, deadline=None)

@@ -56,6 +56,17 @@ def test_dates_are_read_day_first(text, date):
     assert date_from_text(text) == date
 
 
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("1985-4-5", "1985-04-05"), ("1985/6/7", "1985-06-07"), ("1985-9-9", "1985-09-09"), ("1985-4-12", "1985-04-12"), ("1985-10-4", "1985-10-04"),
+        ("1985-32-4", "1985-32-04"), ("1985-4-32", "1985-04-32"), ("19853232", ""), ("1985-32-32", ""),
+    ],
+)  # fmt: skip
+def test_a_month_and_a_day_need_no_padding_and_one_of_them_is_at_most_31(text, date):
+    assert date_from_text(text) == date
+
+
 @pytest.mark.parametrize(("text", "pattern", "date"), [("03/14/1980", "%m/%d/%Y", "1980-03-14"), ("14 MAR 80", "%d %b %y", "1980-03-14"), ("x", "%d", "")])
 def test_a_date_format_is_obeyed(text, pattern, date):
     assert date_from_text(text, pattern) == date

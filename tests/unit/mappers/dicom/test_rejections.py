@@ -10,7 +10,7 @@ import pytest
 
 from mappers.dicom.accumulation import standing
 from mappers.dicom.facts import InstanceFacts
-from mappers.dicom.rejections import first_and_last, repeats_matter
+from mappers.dicom.rejections import first_and_last, receipts, repeats_matter, says_more
 from tests.unit.mappers.dicom.making import CONTEXTS, RTK, SERIES, instance, rejection
 
 RESTORING = {**CONTEXTS, "RTK-PACS": replace(RTK, source=replace(RTK.source, restores_quality=True))}
@@ -44,6 +44,10 @@ def _visible(facts: list[InstanceFacts], contexts: Any = CONTEXTS) -> bool:
         ((1, 3), (2, 3), False),
         ((0,), (0,), False),
         ((0, 2), (1,), True),
+        ((0, 2), (0,), False),
+        ((0, 3), (0, 2), True),
+        ((0, 2), (0, 2), False),
+        ((1, 3), (0, 2), False),
     ],
 )
 def test_an_instance_returns_if_it_was_known_before_the_note_and_came_after_it(instances: tuple[int, ...], notes: tuple[int, ...], visible: bool) -> None:
@@ -55,6 +59,21 @@ def test_an_instance_returns_if_it_was_known_before_the_note_and_came_after_it(i
 def test_a_note_is_as_old_as_it_says_and_no_younger_than_its_receipt(made: str, visible: bool) -> None:
     note = _note(InstanceCreationDate=made, InstanceCreationTime="1000")
     assert _visible([_at(2, instance(1)), _at(4, note), _at(5, instance(1))]) is visible
+
+
+@pytest.mark.parametrize(("made", "visible"), [("20250301", False), ("20250302", True), ("20250303", True), ("20250401", True)])
+def test_a_note_that_tells_its_day_alone_was_made_by_the_end_of_it(made: str, visible: bool) -> None:
+    note = _note(InstanceCreationDate=made)
+    assert _visible([_at(2, instance(1)), _at(4, note), _at(5, instance(1))]) is visible
+
+
+@pytest.mark.parametrize(("instances", "visible"), [((0, 4), True), ((3, 4), False), ((0,), False)])
+@pytest.mark.parametrize("time", [None, "1000"])
+def test_a_note_whose_receipt_is_not_known_gives_way_to_what_was_kept_as_long_ago_if_it_says_when_it_was_made(
+    time: str | None, instances: tuple[int, ...], visible: bool
+) -> None:  # fmt: skip
+    note = _note(InstanceCreationDate="20250302", InstanceCreationTime=time)
+    assert _visible([_at(0, note), *(_at(day, instance(1)) for day in instances)]) is visible
 
 
 def test_other_content_of_the_same_instance_restores_it_too() -> None:
@@ -84,6 +103,25 @@ def test_it_matters_that_a_note_and_what_it_lists_come_again() -> None:
     facts = [instance(1), instance(2), _note()]
     assert repeats_matter(facts, CONTEXTS) == {("RTK-PACS", f"{SERIES}.1"), ("RTK-PACS", f"{SERIES}.900")}
     assert repeats_matter(facts[:2], CONTEXTS) == set()
+
+
+@pytest.mark.parametrize(
+    ("held", "came", "matters", "says"),
+    [
+        ((2,), 1, False, True), ((2,), 1, True, True), ((2,), 2, True, False), ((2,), 3, True, True), ((2,), 3, False, False), ((1, 3), 2, True, False),
+        ((0,), 1, True, True), ((0,), 1, False, False), ((0, 3), 2, False, True), ((0, 3), 4, True, True),
+    ],
+)  # fmt: skip
+def test_a_receipt_says_more_if_it_is_the_first_that_is_known_or_the_last_where_that_matters(
+    held: tuple[int, ...], came: int, matters: bool, says: bool
+) -> None:  # fmt: skip
+    [same] = receipts(_at(day, instance(1)) for day in held[::-1]).values()
+    assert says_more(same, _at(came, instance(1)).received, matters=matters) is says
+
+
+def test_of_a_content_without_a_time_the_first_receipt_that_is_known_is_kept_too() -> None:
+    kept = first_and_last([_at(day, instance(1)) for day in (4, 0, 2, 3)])
+    assert [one.received[8:10] for one in kept] == ["", "02", "04"]
 
 
 def test_of_many_receipts_the_first_and_the_last_are_kept() -> None:
