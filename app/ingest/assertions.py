@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.ingest.edges import STEWARD, Edge, close_edge, edges_of, put_edge
+from app.ingest.edges import STEWARD, Edge, close_edge, open_edges, put_edge
 from app.ingest.work import Work
 from app.services import Services
 from matching.records import FEED, NOT_SAME, Assertion, pair, standing
@@ -48,9 +48,15 @@ def _place(edge: Edge) -> tuple[Any, ...]:
 
 
 def between(work: Work, a: str, b: str) -> list[Edge]:
-    """The open links and not-sames between two records, or between those that answer for them."""
+    """The open links and not-sames between two records, or between those that answer for them.
+
+    What a do-not-link List says of a record holds of those that answer for it, and so of all that these answer for.
+    """
     first, second = _named(work, a), _named(work, b)
-    found = {edge.id: edge for id in sorted(first) for edge in edges_of(work, id) if edge.kind in STATED and edge.other(id) in second}
+    near, far = _with_replaced(work, first), _with_replaced(work, second)
+    if near & far:
+        near, far = first, second
+    found = {edge.id: edge for edge in open_edges(work.tx, near) if edge.kind in STATED and (_joins(edge, first, second) or (edge.is_listed and _joins(edge, near, far)))}
     return [found[id] for id in sorted(found)]
 
 
@@ -59,19 +65,29 @@ def _named(work: Work, id: str) -> set[str]:
     return {id} if record is None else {id, work.root(record).id}
 
 
+def _with_replaced(work: Work, ids: Iterable[str]) -> set[str]:
+    return {one.id for record in work.records(sorted(ids)) for one in (record, *work.below(record))}.union(ids)
+
+
+def _joins(edge: Edge, first: set[str], second: set[str]) -> bool:
+    return (edge.a in first and edge.b in second) or (edge.b in first and edge.a in second)
+
+
 def in_force(services: Services, edges: Iterable[Edge], keys: Mapping[str, str]) -> tuple[list[PairEdge], frozenset[tuple[str, str]]]:
     """The links that hold and the pairs forbidden, of the open edges whose ends ``keys`` (record id -> key) gives.
 
-    A link that a later steward's ``not-same`` beats is left out, so that the answered question is not asked again.
+    A link that a later steward's ``not-same`` beats is left out, so that the answered question is not asked again. What a do-not-link List
+    forbids no link allows, a later one of a steward neither: a trust's merge may bring the two together.
     """
-    said = [one for edge in edges if edge.kind in STATED and (one := _assertion(services, edge, keys)) is not None]
-    stands = standing(said)
+    told = [(edge, one) for edge in edges if edge.kind in STATED and (one := _assertion(services, edge, keys)) is not None]
+    stands = standing(one for edge, one in told if not edge.is_listed)
+    forbidden = stands.not_same.union(pair(one.a, one.b) for edge, one in told if edge.is_listed)
     refused: dict[tuple[str, str], str] = {}
-    for one in said:
+    for _, one in told:
         if one.kind == NOT_SAME and one.role == STEWARD_ROLE:
             about = pair(one.a, one.b)
             refused[about] = max(one.time, refused.get(about, ""))
-    return [edge for edge in stands.edges if edge.pair not in stands.not_same or edge.time > refused.get(edge.pair, "")], stands.not_same
+    return [edge for edge in stands.edges if edge.pair not in forbidden or edge.time > refused.get(edge.pair, "")], forbidden
 
 
 def _assertion(services: Services, edge: Edge, keys: Mapping[str, str]) -> Assertion | None:

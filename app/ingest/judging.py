@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.errors import NotFound
 from app.ingest.edges import Edge, earlier_statements, open_edges, scored_id
 from app.ingest.evidence import demographics_with
 from app.ingest.records import Record, get_record, identifier_keys, merged_into, record_from_body
-from app.ingest.rulings import find_record
+from app.ingest.rulings import find_record, is_shown
 from app.principal import Principal
 from app.services import Services
 from app.store.contract import RECORD, Snapshot
@@ -50,7 +50,7 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
     with services.store.snapshot(principal) as snapshot:
         a, b = (_existing(snapshot, find_record(snapshot, services, name)) for name in (first, second))
         demographics = [demographics_with(snapshot, services, record, merged_into(snapshot, record), record.id) for record in (a, b)]
-        edges = tuple(edge for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
+        edges = tuple(_as_shown(snapshot, edge) for edge in open_edges(snapshot, [a.id]) if edge.other(a.id) == b.id)
         earlier = earlier_statements(snapshot, scored_id(*(one.id for one in sorted((a, b), key=lambda one: one.first_key))))
         blocks = snapshot.candidates(blocking_keys(demographics[0]), BLOCK_CAP)
         together = b.id in {one.record_id for one in services.person_members(snapshot, [a.id], CERTAIN).members}
@@ -65,6 +65,11 @@ def explain(services: Services, principal: Principal, first: str, second: str) -
         return Explanation(a, b, scored, why, edges, families, together=together)
     place = ranked.index(b.number) + 1 if b.number in ranked else None
     return Explanation(a, b, scored, why, edges, families, tuple(sorted({family_of(key) for key in over})), place, together, tuple(earlier))
+
+
+def _as_shown(snapshot: Snapshot, edge: Edge) -> Edge:
+    """The edge as the caller may know of it: not of which List it is where that one is not the caller's to see."""
+    return replace(edge, cause=edge.agent) if edge.is_listed and not is_shown(snapshot, edge.cause) else edge
 
 
 def _existing(snapshot: Snapshot, id: str) -> Record:

@@ -1,23 +1,21 @@
 """Do-not-link Lists: sets of records that must never be one person, until a steward retires them (fhir.md 3, Link history).
 
-A List bars each pair of its records by an edge ``not-same`` that names it as its cause and ends with it alone.
+A List bars each pair of its records by an edge ``not-same`` that names it as its cause and ends with it alone. The edge is of the very records
+named, so that what their trusts merge and unmerge, whenever, leaves it theirs; while one of them is merged it holds of its survivor.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import combinations
 from typing import TypedDict
 
 import orjson
 
 from app.errors import BusinessRule, TooCostly
-from app.ingest.edges import LIST, STEWARD
+from app.ingest.edges import STEWARD
 from app.ingest.identity import mint_id
-from app.ingest.records import Record
 from app.ingest.resources import save_resource
 from app.ingest.rulings import Ruling, named_record
-from app.ingest.work import Work
 from app.store.contract import DO_NOT_LINK, Snapshot
 from mappers.links import Note, do_not_link_list
 
@@ -37,7 +35,7 @@ class Listed(TypedDict):
 def do_not_link(ruling: Ruling, *names: str) -> None:
     """State that no two of these records are ever one person. BusinessRule for fewer than two, TooCostly beyond ``matching.list_entries``.
 
-    Of what a trust merged the survivor is meant, unless others that it answers for are named too: then that merge is undone, as by an unlink.
+    Where a trust merged two of them, that merge is undone, as by an unlink.
     """
     work = ruling.work
     most = work.services.settings.matching.list_entries
@@ -46,20 +44,14 @@ def do_not_link(ruling: Ruling, *names: str) -> None:
     if len(names) > most:
         raise TooCostly(f"A do-not-link List is of at most {most} records (matching.list_entries).", expression="record")
     ruling.list_id = mint_id(work.services.id_secret, f"do-not-link|{ruling.number}")
-    records = _meant(work, [named_record(work, name, itself=True) for name in names])
+    named = {record.id: record for record in (named_record(work, name, itself=True) for name in names)}
+    if len(named) < len(names):
+        raise BusinessRule("Two names are of one record.")
+    records = [named[id] for id in sorted(named)]
     for a, b in combinations(records, 2):
-        ruling.state("not-same", a, b, f"{LIST}{ruling.list_id}")
+        ruling.bar(a, b)
     listed = Listed(id=ruling.list_id, decision=ruling.key, status=CURRENT, records=[record.id for record in records], notes=[])
     follow(ruling, listed, is_current=True)
-
-
-def _meant(work: Work, named: list[Record]) -> list[Record]:
-    """The records that the named ones stand for, by id."""
-    if len({record.id for record in named}) < len(named):
-        raise BusinessRule("Two names are of one record.")
-    answering = Counter(work.root(record).id for record in named)
-    meant = [work.root(record) if answering[work.root(record).id] == 1 else record for record in named]
-    return sorted(meant, key=lambda record: record.id)
 
 
 def follow(ruling: Ruling, listed: Listed, *, is_current: bool) -> None:
@@ -68,7 +60,7 @@ def follow(ruling: Ruling, listed: Listed, *, is_current: bool) -> None:
     ruling.list_id = listed["id"]
     note = work.cause.agent.removeprefix(STEWARD), work.cause.occurred, ruling.why
     listed = {**listed, "status": CURRENT if is_current else RETIRED, "notes": [*listed["notes"], note]}
-    work.tx.put(DO_NOT_LINK, listed["id"], orjson.dumps(listed), {"record": listed["records"], "status": [listed["status"]]})
+    work.tx.put(DO_NOT_LINK, listed["id"], orjson.dumps(listed), {"status": [listed["status"]]})
     notes = [Note(*one) for one in listed["notes"]]
     resource = do_not_link_list(listed["id"], work.services.settings.canonical_base, records=listed["records"], status=listed["status"], notes=notes)
     save_resource(work.tx, resource, work.custodian(listed["records"]))

@@ -10,7 +10,7 @@ import orjson
 
 from app.errors import BusinessRule, UnknownKey
 from app.ingest.assertions import between, state
-from app.ingest.edges import Edge, close_edge
+from app.ingest.edges import LIST, Edge, close_edge, put_edge
 from app.ingest.identity import digest_key
 from app.ingest.learned import Said
 from app.ingest.records import Record, found_by_identifier, record_from_body
@@ -21,6 +21,8 @@ from app.store.contract import DECISION, Snapshot, Transaction
 _ACTIVITY = {
     "link": "linked", "unlink": "unlinked", "merge": "merged", "split": "split", "undo": "undone", "lift": "lifted", "do-not-link": "barred", "retire": "retired", "same": "confirmed", "different": "rejected",
 }  # fmt: skip
+
+_BARRED = "Records of the two persons are stated not to be the same; a steward who sees all of these records may end that."
 
 
 @dataclass(slots=True)
@@ -60,29 +62,46 @@ class Ruling:
         """Note the records that it is about."""
         self.records += [record.id for record in records if record.id not in self.records]
 
-    def state(self, kind: str, a: Record, b: Record, cause: str = "") -> None:
+    def state(self, kind: str, a: Record, b: Record) -> None:
         """State an edge of two records; what any steward, and for a link any feed, said to the contrary ends.
 
-        What a do-not-link List says ends with that List alone: BusinessRule where a link contradicts one. ``cause`` is the List that says so now.
+        What a do-not-link List says ends with that List alone: BusinessRule where a link contradicts one.
         """
-        work, at = self.work, self.work.cause.occurred
-        self.about(a, b)
-        edge = Edge.asserted(kind, a, b, work.cause, at)
-        edge.id, edge.cause = digest_key("decision", self.key, kind, edge.a, edge.b), cause or edge.cause
-        work.people.update((a.person, b.person))
-        self.ended += [one.id for one in state(work, edge)]
-        self.stated.append(edge.id)
+        work = self.work
+        self.ended += [one.id for one in state(work, self._edge(kind, a, b))]
         for one in self.said(a, b) if kind == "link" else ():
             if one.kind == "not-same":
-                close_edge(work, one, at)
+                close_edge(work, one, work.cause.occurred)
                 self.ended.append(one.id)
 
+    def bar(self, a: Record, b: Record) -> None:
+        """State that the do-not-link List of this decision names both records. It ends nothing, it only outweighs what is said to the contrary."""
+        edge = self._edge("not-same", a, b)
+        edge.cause = f"{LIST}{self.list_id}"
+        put_edge(self.work, edge)
+        self.work.moved.update((a.id, b.id))
+
+    def _edge(self, kind: str, a: Record, b: Record) -> Edge:
+        self.about(a, b)
+        self.work.people.update((a.person, b.person))
+        edge = Edge.asserted(kind, a, b, self.work.cause, self.work.cause.occurred)
+        edge.id = digest_key("decision", self.key, kind, edge.a, edge.b)
+        self.stated.append(edge.id)
+        return edge
+
     def said(self, a: Record, b: Record) -> list[Edge]:
-        """What is stated of two records that are to be linked. BusinessRule where a do-not-link List names both."""
+        """What is stated of two records that are to be linked. BusinessRule where a do-not-link List names both, or others that they answer for."""
         found = between(self.work, a.id, b.id)
-        if any(one.is_listed for one in found):
-            raise BusinessRule("A do-not-link List that is current names both records; retire it first.")
+        listed = sorted({one.cause for one in found if one.is_listed})
+        if listed:
+            seen = [one for one in listed if is_shown(self.work.tx, one)]
+            raise BusinessRule(f"{seen[0]} (do-not-link) names a record of each of the two persons; retire it first." if seen else _BARRED)
         return found
+
+
+def is_shown(tx: Snapshot, listed: str) -> bool:
+    """Whether the caller may read that List (``List/<id>``)."""
+    return tx.resource("List", listed.removeprefix(LIST)) is not None
 
 
 def find_record(tx: Snapshot, services: Services, name: str) -> str:

@@ -13,7 +13,7 @@ from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, r
 from app.ingest.learned import known, restore
 from app.ingest.lists import CURRENT, Listed, follow, list_of
 from app.ingest.reviews import save_review
-from app.ingest.rulings import Ruling, decision_of, is_seen, named_pair, save_decision
+from app.ingest.rulings import Ruling, decision_of, is_seen, named_pair, named_record, save_decision
 from app.ingest.work import Work
 from app.store.contract import DECISION
 
@@ -120,9 +120,10 @@ def _restore_list(ruling: Ruling, made: dict[str, Any]) -> None:
 
 
 def _last_about(work: Work, first: str, second: str) -> dict[str, Any]:
-    a, b = named_pair(work, first, second)
-    found = [orjson.loads(body) for _, body in work.tx.find(DECISION, "record", [a.id])]
-    standing = [one for one in found if b.id in one["records"] and not one["undone_by"] and not one["undoes"] and is_seen(work, one)]
+    answering = named_pair(work, first, second)
+    a, b = ({named_record(work, name, itself=True).id, one.id} for name, one in zip((first, second), answering, strict=True))
+    found = [orjson.loads(body) for _, body in work.tx.find(DECISION, "record", sorted(a))]
+    standing = [one for one in found if not b.isdisjoint(one["records"]) and not one["undone_by"] and not one["undoes"] and is_seen(work, one)]
     if not standing:
         raise BusinessRule("No decision of a steward about these two records stands.")
     return max(standing, key=lambda one: str(one["key"]))
