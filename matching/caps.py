@@ -19,6 +19,9 @@ GENERATION = 12
 _PERSONAL = ("given", "middle", "family", "guardian", "phone", "email")
 _NAMESAKES = frozenset({"given", "family", "birth_date", "sex", "city"})
 """Fields in which two namesakes of one age agree by chance, the oftener the more common their names are together, and in their town."""
+_NAMES_IN_FULL = frozenset({"given", "middle", "family", "birth_date", "sex"})
+"""Fields in which even namesakes in full of one age agree by chance (docs/adr/0019)."""
+_PLACE = ("street", "city", "postcode")
 
 _NUMBERS = ("nhs_number", "nhs_weak", "same_authority")
 
@@ -135,6 +138,12 @@ def _evidence_caps(weights: Mapping[str, float]) -> list[Cap]:
     return found
 
 
+def _may_be_namesakes(weights: Mapping[str, float]) -> bool:
+    """Whether only what namesakes have in common speaks for the pair: with a middle name, where they live speaks against it."""
+    positive = {field for field, weight in weights.items() if weight > 0}
+    return positive <= _NAMESAKES or (positive <= _NAMES_IN_FULL and any(weights.get(field, 0.0) < 0 for field in _PLACE))
+
+
 def caps(
     a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], *, weak_number_alone: bool, own_frequencies: bool
 ) -> tuple[Cap, ...]:
@@ -145,7 +154,7 @@ def caps(
     levels, either = vector.levels, a.flags | b.flags
     agreed = levels[NHS_NUMBER] == 1
     found = _evidence_caps(weights)
-    if not own_frequencies and _NAMESAKES.issuperset(field for field, weight in weights.items() if weight > 0):
+    if not own_frequencies and _may_be_namesakes(weights):
         found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))

@@ -39,6 +39,21 @@ def test_a_namesake_with_one_more_thing_in_common_may_be_certain(more):
     assert grade(*(record("Fatima", "Begum", "1985-05-12", sex="female", **({"addresses": ()} | more)) for _ in "ab")) == "certain"
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_namesake_in_full_who_lives_elsewhere_is_asked_about(alone):
+    here, there = RawAddress(("84 Victoria Street",), "Worthing"), RawAddress(("49 Redhill Way",), "East Grinstead", "RH19 4TE")
+    carol, namesake = (record("Carol", "Butler", "1972-09-06", sex="female", middle="Julie", addresses=(home,), phones=() if alone else ("01483 571122",)) for home in (here, there))
+    assert ("names-birth-date-sex-alone" in rules(carol, namesake)) is alone
+    assert grade(carol, namesake) == ("probable" if alone else "certain")
+
+
+def test_a_namesake_in_full_in_one_town_or_without_an_address_may_be_certain():
+    one, moved, unknown = (record("Carol", "Butler", "1972-09-06", sex="female", middle="Julie", addresses=homes) for homes in (
+        (RawAddress(("84 Victoria Street",), "Worthing"),), (RawAddress(("49 Redhill Way",), "Worthing"),), (),
+    ))  # fmt: skip
+    assert (grade(one, moved), grade(one, unknown)) == ("certain", "certain")
+
+
 def home(given="John", born="1960-05-12", **known: object):
     return record(given, "Archer", born, sex="male", phones=("01483 571122",), emails=("a@example.org",), **known)
 
