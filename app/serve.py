@@ -150,9 +150,9 @@ def wait_until_open(address: tuple[str, int], seconds: float, alive: Callable[[]
 def serve(settings: Settings, config: Path | None, begin: Callable[[Connection], None]) -> int:
     """Run the listeners until SIGTERM, SIGINT, or one of them ends; returns the exit code.
 
-    ``begin`` is called in a process of its own, which ends with it, while the listeners start: it prepares the store, sends None, or the
-    error for which there can be no start, and is sent True once all of them listen. That error, or SettingsError where an address
-    cannot be had, is raised here.
+    ``begin`` is called in a process of its own, which ends with it: it prepares the store, sends None, or the error for which there can be no
+    start, before any listener starts, and is sent True once all of them listen. That error, or SettingsError where an address cannot be
+    had, is raised here.
     """
     named = [(name, one) for name, one in (("http", settings.listeners.http), ("mllp", settings.listeners.mllp)) if one]
     for name, listener in named:

@@ -120,15 +120,9 @@ def _are_generations(a: Demographics, b: Demographics) -> bool:
     return first.isdecimal() and second.isdecimal() and abs(int(first) - int(second)) >= GENERATION
 
 
-def _is_numbered(weights: Mapping[str, float]) -> bool:
-    """Whether a number speaks for the pair."""
-    return any(weight > 0 and (field in _NUMBERS or field.startswith("id:")) for field, weight in weights.items())
-
-
-def _evidence_caps(weights: Mapping[str, float]) -> list[Cap]:
+def _evidence_caps(positive: set[str]) -> list[Cap]:
     """The caps that follow from which fields speak for the pair."""
-    positive = {field for field, weight in weights.items() if weight > 0}
-    numbered = _is_numbered(weights)
+    numbered = any(field in _NUMBERS or field.startswith("id:") for field in positive)
     kinds = sum(field in positive for field in ("given", "family", "birth_date")) + numbered
     found = []
     if positive.isdisjoint(("given", "birth_date")) or kinds < 2:
@@ -138,9 +132,8 @@ def _evidence_caps(weights: Mapping[str, float]) -> list[Cap]:
     return found
 
 
-def _may_be_namesakes(weights: Mapping[str, float]) -> bool:
+def _may_be_namesakes(positive: set[str], weights: Mapping[str, float]) -> bool:
     """Whether only what namesakes have in common speaks for the pair: with a middle name, where they live speaks against it."""
-    positive = {field for field, weight in weights.items() if weight > 0}
     return positive <= _NAMESAKES or (positive <= _NAMES_IN_FULL and any(weights.get(field, 0.0) < 0 for field in _PLACE))
 
 
@@ -153,8 +146,9 @@ def caps(
     """
     levels, either = vector.levels, a.flags | b.flags
     agreed = levels[NHS_NUMBER] == 1
-    found = _evidence_caps(weights)
-    if not own_frequencies and _may_be_namesakes(weights):
+    positive = {field for field, weight in weights.items() if weight > 0}
+    found = _evidence_caps(positive)
+    if not own_frequencies and _may_be_namesakes(positive, weights):
         found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from itertools import combinations, product
 from typing import Any
 
@@ -241,7 +240,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
 
 def act(services: Services, principal: Principal, who: str, why: str, action: str, *arguments: Any) -> Decided:
     """Carry out one steward's action as one durable change. The refusal of the action is raised."""
-    now = services.clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = services.now()
 
     def change(tx: Transaction) -> Decided:
         number = tx.next_number("decision")

@@ -20,8 +20,6 @@ Content = tuple[str, str]
 """A source and the digest of what it sent."""
 
 QUALITY, RETENTION = "113001", "113039"
-
-
 _END_OF_DAY = "23:59:59.999999"
 
 

@@ -37,10 +37,7 @@ def _summary(found: Explanation) -> list[dict[str, Any]]:
 
 
 def _edges(found: Explanation) -> list[dict[str, Any]]:
-    return [
-        part("edge", part=_said(edge))
-        for edge in found.edges
-    ]
+    return [part("edge", part=_said(edge)) for edge in found.edges]
 
 
 def _said(edge: Edge) -> list[dict[str, Any]]:
