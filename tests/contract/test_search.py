@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -19,12 +21,16 @@ STRATEGY = settings(deadline=None, max_examples=60, suppress_health_check=[Healt
 
 
 class World:
-    """A store, and what the oracle knows of it after each commit."""
+    """A store, and what the oracle knows of it after each commit.
+
+    One write in three gives a resource other entries and another custodian, but the content it has: that makes no version.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.held: dict[str, oracle.Held] = {}
         self.past: dict[int, list[oracle.Held]] = {}
+        self.contents: dict[str, int] = {}
 
     def write(self, id: str, entries: Entries | None, custodian: str | None) -> None:
         number = len(self.past)
@@ -34,12 +40,22 @@ class World:
             if entries is None:
                 tx.delete("Patient", id)
                 self.held.pop(id, None)
+            elif id in self.held and number % 3 == 0:
+                tx.save("Patient", id, content("Patient", id, n=self.contents[id]), entries, custodian=custodian)
+                self.held[id] = replace(self.held[id], custodian=custodian, entries=entries)
+                self._given_to(custodian, self.held[id])
             else:
                 tx.save("Patient", id, content("Patient", id, n=number), entries, custodian=custodian)
+                self.contents[id] = number
                 self.held[id] = oracle.Held(id, tx.commit, custodian, entries, (now * 1000, now * 1000 + 1000))
 
         applied(self.store, change, lambda tx: tx.next_number("tick"))
         self.past[self.commit] = list(self.held.values())
+
+    def _given_to(self, custodian: str | None, version: oracle.Held) -> None:
+        """A version that changes hands has been its new custodian's all along."""
+        for commit, held in self.past.items():
+            self.past[commit] = [replace(one, custodian=custodian) if (one.id, one.commit) == (version.id, version.commit) else one for one in held]
 
     def as_of(self, at: int | None, principal: Principal) -> list[oracle.Held]:
         """What was live then and still is, and may be seen now; who may see what it was then is the oracle's to say."""

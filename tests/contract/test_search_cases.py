@@ -315,6 +315,19 @@ def test_hits_and_totals_leave_out_what_may_not_be_seen(store: Store, criterion:
         assert (sorted(match.id for match in hits.matches), hits.total) == (list(seen), len(seen))
 
 
+def test_a_page_of_an_earlier_commit_goes_by_the_entries_of_then(store: Store) -> None:
+    applied(store, saving("Patient", "alice", token("gender", "", "female")), saving("Patient", "bea", token("gender", "", "male")))
+    first = search(store, EVERYTHING, SortKey("gender"), count=1)
+    applied(store, saving("Patient", "bea"), saving("Patient", "alice", token("gender", "", "other")))
+    applied(store, saving("Patient", "bea", token("gender", "", "aaa")), saving("Patient", "alice", n=2))
+    applied(store, saving("Patient", "alice", token("gender", "", "zzz"), n=2))
+    assert ids(search(store, EVERYTHING, SortKey("gender"), count=9, after=first.after, at=first.commit)) == "bea"
+    assert ids(search(store, EVERYTHING, SortKey("gender"), at=first.commit)) == "alice bea"
+    assert ids(search(store, TokenIs("gender", None, "female"), SortKey("gender"), at=first.commit)) == "alice"
+    assert ids(search(store, Missing("gender", missing=True), at=first.commit)) == ""
+    assert ids(search(store, EVERYTHING, SortKey("gender"))) == "bea alice"
+
+
 # purging
 
 

@@ -225,7 +225,7 @@ def _missing(view: View, param: str, missing: bool, rid: str) -> Sql:
     number = view.param(param)
     if param == LAST_UPDATED or number is None:
         return TRUE if missing == (param != LAST_UPDATED) else FALSE
-    return view.lives(rid, Sql(f"instr(l.present, ?) {'=' if missing else '>'} 0", (has_entry(number),)))
+    return view.lives(rid, Sql(f"instr({view.present.text}, ?) {'=' if missing else '>'} 0", (*view.present.given, has_entry(number))))
 
 
 def unsorted(view: View, param: str, rid: str = "x.rid") -> Sql:
@@ -233,4 +233,4 @@ def unsorted(view: View, param: str, rid: str = "x.rid") -> Sql:
     number = view.param(param)
     if number is None:
         return TRUE
-    return view.lives(rid, Sql("instr(l.present, ?) = 0", (has_sort_value(number),)))
+    return view.lives(rid, Sql(f"instr({view.present.text}, ?) = 0", (*view.present.given, has_sort_value(number))))

@@ -64,6 +64,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """UPDATE lifetime SET custodian = p.custodian FROM past p
             WHERE p.rid = lifetime.rid AND p.version = lifetime.version AND p.custodian IS NOT lifetime.custodian""",
     ),
+    (
+        # The index rows that a version had before it was given others.
+        """CREATE TABLE former (
+            rid INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, rows BLOB NOT NULL, more_rows BLOB, present TEXT NOT NULL,
+            PRIMARY KEY (rid, start)) WITHOUT ROWID""",
+        "CREATE INDEX former_ended ON former (stop)",
+    ),
 )
 VERSION = len(STEPS)
 

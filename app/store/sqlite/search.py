@@ -30,6 +30,7 @@ BROAD = 20_000
 
 _CANDIDATE = "r.rid, r.id, r.start, r.deleted, r.custodian, r.rows"
 _PAST_CANDIDATE = "SELECT p.start, p.deleted, p.rows, p.more_rows, p.custodian FROM past p WHERE p.rid = ? AND p.start <= ? AND p.stop > ?"
+_FORMER_ROWS = "SELECT rows, more_rows FROM former WHERE rid = ? AND start <= ? AND stop > ?"
 _WITHOUT_BODY = "id, version, last_updated, deleted, custodian, start, CASE WHEN summary IS NULL THEN deflated ELSE 0 END, summary, \
 CASE WHEN summary IS NULL THEN body ELSE x'' END"
 
@@ -143,11 +144,18 @@ class Search:
                 continue
             if deleted:
                 continue
-            if pin is None or start <= pin:
+            if pin is None:
                 found.append(Candidate(rid, id, start, near, far))
+            elif start <= pin:
+                found.append(Candidate(rid, id, start, *self._former(rid, pin, (near, far))))
             elif (past := self._view.connection.execute(_PAST_CANDIDATE, (rid, pin, pin)).fetchone()) and not past[1] and sees(past[4]):
-                found.append(Candidate(rid, id, past[0], past[2], past[3]))
+                found.append(Candidate(rid, id, past[0], *self._former(rid, pin, past[2:4])))
         return found
+
+    def _former(self, rid: int, pin: int, rows: tuple[bytes, bytes | None]) -> tuple[bytes, bytes | None]:
+        """The rows that the version had as of the pin, where it has been given others since."""
+        former: tuple[bytes, bytes | None] | None = self._view.connection.execute(_FORMER_ROWS, (rid, pin, pin)).fetchone()
+        return former or rows
 
     def _size(self, places: tuple[Place, ...], most: int) -> int:
         if not places:

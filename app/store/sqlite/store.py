@@ -29,6 +29,8 @@ T = TypeVar("T")
 _LAST_COMMIT = "SELECT number, instant FROM commits ORDER BY number DESC LIMIT 1"
 _PURGED = "INSERT INTO fact VALUES ('purged', ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 _PURGED_AT_ONCE = 5_000
+_ENDING = (("entry", "slot, value, rid, start"), ("date", "slot, low, high, rid, start"), ("former", "rid, start"))
+"""The tables whose rows end, and their keys."""
 _GROUPS_ALIKE = 20
 """After a group had to run twice, so many run at once as it did then: what brought it about is likely to go on."""
 _WAL_BYTES = 64 * 2**20
@@ -257,7 +259,7 @@ class SqliteStore:
         with self.snapshot(SYSTEM) as snapshot:
             horizon = snapshot.last_commit_by(before)
         dropped, opened = 0, self._open()
-        for table, key in (("entry", "slot, value, rid, start"), ("date", "slot, low, high, rid, start")):
+        for table, key in _ENDING:
             ended = f"SELECT {key} FROM {table} INDEXED BY {table}_ended WHERE stop IS NOT NULL AND stop <= ? LIMIT {_PURGED_AT_ONCE}"
             count = _PURGED_AT_ONCE
             while count == _PURGED_AT_ONCE:

@@ -59,6 +59,11 @@ _TO_PAST = """
     INSERT INTO past (rid, version, start, stop, last_updated, deleted, custodian, rows, more_rows, summary, deflated, body)
     SELECT rid, version, start, ?, last_updated, deleted, custodian, rows, more_rows, summary, deflated, body
     FROM resource WHERE rid = ?"""
+_TO_FORMER = """
+    INSERT INTO former (rid, start, stop, rows, more_rows, present)
+    SELECT r.rid, coalesce(max(f.stop), r.start) AS since, :commit, r.rows, r.more_rows, l.present
+    FROM resource r JOIN lifetime l ON l.rid = r.rid AND l.start = r.start LEFT JOIN former f ON f.rid = r.rid AND f.start >= r.start
+    WHERE r.rid = :rid GROUP BY r.rid HAVING since < :commit"""
 _FOR_SAVE = f"SELECT {CURRENT}, rid, digest, rows, more_rows FROM resource WHERE type = ? AND id = ?"
 _NOTHING = Rows(frozenset(), frozenset(), (), ())
 _HALF = 16
@@ -351,8 +356,9 @@ class SqliteTransaction(SqliteSnapshot):
         self._counts[type_name(stored.type)] += (not stored.deleted) - (held is not None and not held[3])
 
     def _reindex(self, type: str, held: Held, rows: Rows, digest: bytes, custodian: str | None) -> StoredResource:
-        """Give the current version other entries or another custodian, without a new version."""
+        """Give the current version other entries or another custodian, without a new version; searches as of before keep those it had."""
         self.dirty = True
+        self._connection.execute(_TO_FORMER, {"rid": held[9], "commit": self.commit})
         rows = Rows(rows.values, rows.dates | last_updated_rows(held[2], self._slot_of(type)), rows.params, rows.sorts)
         self._connection.execute(
             "UPDATE resource SET digest = ?, rows = ?, more_rows = ?, custodian = ? WHERE rid = ?", (digest, *pack(rows), custodian, held[9])

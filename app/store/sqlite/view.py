@@ -70,6 +70,14 @@ class View:
             return Sql(f"{alias}.stop IS NULL")
         return Sql(f"{alias}.start <= ? AND ({alias}.stop IS NULL OR {alias}.stop > ?)", (self.pin, self.pin))
 
+    @property
+    def present(self) -> Sql:
+        """What a lifetime ``l`` had a value of."""
+        if self.pin is None:
+            return Sql("l.present")
+        former = "SELECT f.present FROM former f WHERE f.rid = l.rid AND f.start <= ? AND f.stop > ?"
+        return Sql(f"coalesce(({former}), l.present)", (self.pin, self.pin))
+
     def visible(self, alias: str) -> Sql:
         """The condition that the row's custodian is one the Principal sees."""
         return visible(self.principal, alias)

@@ -21,7 +21,7 @@ SCORER = Scorer(default_model())
 
 
 def crowd(count, *of):
-    """Records of these contents in turn, and the edges among them."""
+    """Records of these contents in turn, and the edges among them; most of the time that a test of it takes."""
     records = {f"r{number:03}": of[number % len(of)] for number in range(count)}
     edges = []
     for a, b in combinations(records, 2):
@@ -46,9 +46,8 @@ like_records = pytest.mark.parametrize(
 
 def cpu_seconds(count, of):
     """The least CPU time of three runs; the last result."""
-    times = []
+    times, component = [], crowd(count, *of)
     for _ in range(3):
-        component = crowd(count, *of)
         began = time.process_time()
         found = derive(component, Scorer(default_model()))
         times.append(time.process_time() - began)

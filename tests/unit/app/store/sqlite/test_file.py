@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import BusinessRule, SettingsError, StoreUnavailable
 from app.principal import SYSTEM, Principal
-from app.search.criteria import Query, TokenIs
+from app.search.criteria import Entries, Query, TokenIs
 from app.store.contract import EVENT, RECORD, Failed, Transaction
 from app.store.sqlite import SqliteStore, open_store, schema
 from app.store.sqlite import store as engine
@@ -109,6 +109,7 @@ def test_an_older_store_gives_each_version_the_custodian_that_it_had(path: Path)
     store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE lifetime SET custodian = 'RXC'")
+        connection.execute("DROP TABLE former")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     again = open_store(path)
@@ -415,3 +416,14 @@ def test_callers_whose_commit_is_broken_off_are_told(store: SqliteStore, monkeyp
     with store.snapshot(SYSTEM) as snapshot:
         assert snapshot.scan(EVENT) == []
     applied(store, put("c"))
+
+
+def test_purging_drops_the_entries_that_a_version_had_before_it_was_given_others(path: Path) -> None:
+    store = open_store(path)
+    for gender in ("female", "male", "other"):
+        applied(store, saving("Patient", "alice", Entries(tokens=(("gender", "", gender),))))
+    count = store._open().writer.execute
+    assert count("SELECT count(*) FROM former").fetchone() == (2,)
+    store.purge("2999-01-01T00:00:00.000Z")
+    assert count("SELECT count(*) FROM former").fetchone() == (0,)
+    store.close()
