@@ -134,6 +134,7 @@ def measure(path: Path, records: int) -> Relinked:
 
 
 def in_own_process(records: int) -> Relinked:
+    built(records)  # here, for a process of a pool may have none of its own
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         path = pool.apply(linked_store, (records,))
