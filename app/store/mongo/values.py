@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,6 +13,7 @@ from bson.raw_bson import RawBSONDocument
 
 from app.errors import TooLarge
 from app.store.contract import StoredResource
+from app.store.deflating import deflate, inflate
 
 Raw = dict[str, Any]
 """A document as the server keeps it."""
@@ -28,14 +28,13 @@ GONE: Final = "\0"
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _LONG = 2048
-_LEVEL = 3
 _MOST_BYTES = 15 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def put_bytes(document: Raw, field: str, body: bytes) -> None:
     """Set ``field``, deflated where that is worth it."""
-    kept = zlib.compress(body, _LEVEL) if len(body) > _LONG else body
+    kept = deflate(body) if len(body) > _LONG else body
     document[field] = kept
     if kept is not body:
         document["deflated"] = [*document.get("deflated", ()), field]
@@ -55,7 +54,7 @@ def encoded(document: Raw) -> RawBSONDocument:
 def get_bytes(document: Mapping[str, Any], field: str) -> bytes:
     """The bytes as they were put."""
     kept: bytes = document[field]
-    return zlib.decompress(kept) if field in document.get("deflated", ()) else kept
+    return inflate(kept) if field in document.get("deflated", ()) else kept
 
 
 def place(commit: int, type: str, id: str) -> str:

@@ -20,7 +20,11 @@ Slot = tuple[str, str, int, str, str]
 Span = tuple[int, int]
 """The longest range a slot of dates ever held, and whether a resource ever had several there."""
 
+Presence = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""Resource type, the parameters that it has a value of, and those it has one to sort by."""
+
 _MOST_KEPT = 100_000
+_MOST_PRESENCES = 5_000
 
 
 def type_name(type: str) -> str:
@@ -50,6 +54,7 @@ class Names:
         self.names: dict[str, int] = {}
         self.slots: dict[Slot, int] = {}
         self.spans: dict[int, Span] = {}
+        self.presences: dict[Presence, str] = {}
 
     def name(self, connection: sqlite3.Connection, text: str) -> int | None:
         """The number of a name, None where the store has never seen it."""
@@ -70,13 +75,16 @@ class Names:
                 number = self.slots[slot] = row[0]
         return number
 
-    def learn(self, names: dict[str, int], slots: dict[Slot, int], spans: dict[int, Span]) -> None:
+    def learn(self, names: dict[str, int], slots: dict[Slot, int], spans: dict[int, Span], presences: dict[Presence, str]) -> None:
         """Take over what a commit has added."""
         if len(self.slots) > _MOST_KEPT:
             self.slots = {}
+        if len(self.presences) > _MOST_PRESENCES:
+            self.presences = {}
         self.names.update(names)
         self.slots.update(slots)
         self.spans.update(spans)
+        self.presences.update(presences)
 
 
 class NewNames(Names):
@@ -86,6 +94,7 @@ class NewNames(Names):
         super().__init__()
         self._committed = committed
         self.known_slots = committed.slots
+        self.known_presences = committed.presences
 
     def name(self, connection: sqlite3.Connection, text: str) -> int | None:
         return self._committed.names.get(text) or super().name(connection, text)
@@ -128,7 +137,8 @@ class NewNames(Names):
         self.names.clear()
         self.slots.clear()
         self.spans.clear()
+        self.presences.clear()
 
     def commit(self) -> None:
         """Hand over to the committed numbers."""
-        self._committed.learn(self.names, self.slots, self.spans)
+        self._committed.learn(self.names, self.slots, self.spans, self.presences)

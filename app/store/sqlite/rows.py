@@ -6,7 +6,6 @@ what it needs to test and sort them without reading the index again.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 
 from app.search.criteria import Entries
+from app.store.deflating import deflate, inflate
 from app.store.sqlite.names import DATE, EXACT, REFERENCE, STRING, TEXT, TOKEN, TYPED
 
 LOWEST, HIGHEST, ONLY = 1, 2, 4
@@ -31,7 +31,6 @@ MakeSlot = Callable[[int, str, str, str], int]
 """Kind, parameter and two qualifiers to the slot's number."""
 
 _FEW = 8
-_LEVEL = 3
 _MILLISECOND = 1000
 _SLOT_AND_VALUE = itemgetter(0, 1)
 _FIRST_CHARACTER, _FIRST_SORT_CHARACTER = 0x20, 0x4000
@@ -142,7 +141,7 @@ def pack(rows: Rows) -> tuple[bytes, bytes | None]:
         return _packed(rows.values, rows.dates), None
     near = [row for row in rows.values if row[0] not in many or row[2] & (LOWEST | HIGHEST)]
     far = [row for row in rows.values if row[0] in many]
-    return _packed(near, rows.dates), zlib.compress(_packed(far, ()), _LEVEL)
+    return _packed(near, rows.dates), deflate(_packed(far, ()))
 
 
 def _many(values: Iterable[Value]) -> set[int]:
@@ -171,7 +170,7 @@ class Packed:
     def __init__(self, near: bytes, far: bytes | None = None) -> None:
         self._plain, self._exact, dates = orjson.loads(near)
         if far is not None:
-            further = orjson.loads(zlib.decompress(far))
+            further = orjson.loads(inflate(far))
             self._plain, self._exact = self._plain + further[0], self._exact + further[1]
         self._values: list[Value] | None = None
         self.dates: list[Date] = list(zip(dates[::4], dates[1::4], dates[2::4], dates[3::4], strict=True))

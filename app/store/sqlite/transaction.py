@@ -379,8 +379,14 @@ class SqliteTransaction(SqliteSnapshot):
         return slot_of
 
     def _present(self, type: str, rows: Rows) -> str:
-        params, sorts = ([self._make_name(param_name(type, param)) for param in listed] for listed in (rows.params, rows.sorts))
-        return "".join([*map(has_entry, params), *map(has_sort_value, sorts)])
+        """The characters of what the rows have, made once for each such set of parameters."""
+        presence = (type, rows.params, rows.sorts)
+        names = self._new_names
+        found = names.known_presences.get(presence) or names.presences.get(presence)
+        if found is None:
+            params, sorts = ([self._make_name(param_name(type, param)) for param in listed] for listed in presence[1:])
+            found = names.presences[presence] = "".join([*map(has_entry, params), *map(has_sort_value, sorts)])
+        return found
 
     def _reopen(self, rid: int, held: Held | None, rows: Rows) -> None:
         """Close the index rows that no longer hold and open those that are new."""
