@@ -227,25 +227,30 @@ def _period(period: Mapping[str, Any], here: str) -> Iterator[Fault]:
 
 
 def _study(study: Mapping[str, Any]) -> Iterator[Fault]:
-    """Every series and instance has its own valid UID, every instance its SOP class."""
-    seen: set[Any] = set()
+    """Every series its own valid UID, every instance one of its own in its series, and its SOP class (fhir.md 4).
+
+    One SOP instance may stand in two series, as archives send it: both places are kept (imaging.md 3.2).
+    """
+    known: set[Any] = set()
     for series, part in enumerate(study.get("series", ())):
         here = f"ImagingStudy.series[{series}]"
-        yield from _uid(part, here, seen)
+        yield from _uid(part, here, known)
+        placed: set[Any] = set()
         for number, instance in enumerate(part.get("instance", ())):
             place = f"{here}.instance[{number}]"
-            yield from _uid(instance, place, seen)
+            yield from _uid(instance, place, placed)
             if "sopClass" not in instance:
                 yield Fault(f"{place}.sopClass", "is required", "required")
 
 
-def _uid(element: Mapping[str, Any], here: str, seen: set[Any]) -> Iterator[Fault]:
+def _uid(element: Mapping[str, Any], here: str, known: set[Any]) -> Iterator[Fault]:
+    """The faults of an element's UID; ``known`` are those of the elements beside it, and takes it in."""
     uid = element.get("uid")
     if not isinstance(uid, str) or not _ID.fullmatch(uid):
         yield Fault(f"{here}.uid", "is not a UID of 64 characters at most", "value")
-    elif uid in seen:
+    elif uid in known:
         yield Fault(f"{here}.uid", "occurs twice")
-    seen.add(uid)
+    known.add(uid)
 
 
 @cache

@@ -112,6 +112,15 @@ def test_every_instance_of_a_study_is_checked_though_only_the_first_is_built():
     assert with_instances({**series["instance"][0], "uid": None})[0] == ("ImagingStudy.series[0].instance[3].uid", "structure")
 
 
+def test_a_uid_stands_once_among_the_series_and_once_in_a_series():
+    """fhir.md 4; one SOP instance in two series is two placements (imaging.md 3.2)."""
+    series = STUDY["series"][0]
+    other = {**series, "uid": "1.2.4"}
+    assert faults({**STUDY, "series": [series, other]}) == []
+    assert faults({**STUDY, "series": [{**series, "uid": series["instance"][1]["uid"]}, {**other, "uid": series["instance"][0]["uid"]}]}) == []
+    assert faults({**STUDY, "series": [series, other, series]}) == [("ImagingStudy.series[2].uid", "invariant")]
+
+
 def test_bindings_of_other_types():
     assert ("ImagingStudy.status", "code-invalid") in faults({**STUDY, "status": "ready"})
     task = {"resourceType": "Task", "status": "new", "intent": "proposal"}
