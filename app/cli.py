@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib import import_module
@@ -188,8 +189,22 @@ def show(default: Path | None) -> None:
 
 def main() -> None:
     """Run the command; a refusal is a sentence on standard error and exit code 2."""
+    _open_standard_streams()
     try:
         weald()
     except WealdError as error:
         click.echo(f"weald: {error.text}", err=True)
         sys.exit(2)
+
+
+def _open_standard_streams() -> None:
+    """Give a command that was started without standard input, output or error the null device there.
+
+    Else the next file or socket that is opened would take that place, and be written what is printed.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as long as the process lives

@@ -1,6 +1,9 @@
 """The commands of operators and stewards, as typed, over a store that feeds have filled."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -83,3 +86,11 @@ def test_a_refusal_is_one_sentence_and_exit_code_2(monkeypatch, capsys):
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("weald: WEALD_CONFIG: the file /nowhere/weald.toml cannot be read")
+
+
+def test_a_command_without_standard_streams_ends_as_any_other(settings_file, tmp_path):
+    """What is opened next must not take their place; ``serve`` under a supervisor that closes them starts."""
+    environment = {**os.environ, "WEALD_CONFIG": str(settings_file), "WEALD_STORE": f"sqlite:///{tmp_path}/weald.db"}
+    script = f'"{sys.executable}" -c "from app.cli import main; main()" report matching --out "{tmp_path}/report" <&- >&- 2>&-'
+    assert subprocess.run(script, shell=True, env=environment, check=False, timeout=120).returncode == 0  # noqa: S602
+    assert list((tmp_path / "report").iterdir())
