@@ -8,7 +8,7 @@ from itertools import combinations
 from math import log2
 from typing import Protocol
 
-from matching.demographics import NONE, Demographics, Name
+from matching.demographics import COUNTED, Demographics, Name
 from matching.learning import is_overshared
 
 FAMILIES = ("nn", "id", "db", "di", "sn", "fy", "fm", "gy", "gm", "ds", "pg", "pf", "ph", "em", "sg", "sf", "m3", "c4")
@@ -79,7 +79,7 @@ def is_no_key(key: int, size: int) -> bool:
 
 
 def _number_texts(d: Demographics) -> Iterator[tuple[str, str]]:
-    if d.nhs_state != NONE:
+    if d.nhs_state in COUNTED:
         yield "nn", d.nhs_number
     for system, value in d.identifiers:
         if f"{system}|{value}" not in d.unkeyed:
@@ -167,7 +167,7 @@ def blocking_keys(d: Demographics, *, files: bool = False) -> tuple[int, ...]:
 
 def is_thin(d: Demographics) -> bool:
     """Whether the record has neither NHS number nor phone nor postcode, so that more candidates are kept."""
-    return not (d.nhs_state or d.phones or d.postcodes)
+    return not (d.nhs_state in COUNTED or d.phones or d.postcodes)
 
 
 def shares(blocks: Mapping[int, Block], population: int, *, cap: int = BLOCK_CAP) -> dict[int, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, MIDDLE, NHS_NUMBER, SAME_AUTHORITY, SEX, Vector
-from matching.demographics import EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, NONE, PSEUDO, WEAK, Demographics
+from matching.demographics import DOUBTED, EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, NONE, PSEUDO, WEAK, Demographics
 
 CONFUSION = "confusion"
 TWO_NUMBERS = "two-evidential-numbers"
@@ -23,6 +23,7 @@ _NAMES_IN_FULL = frozenset({"given", "middle", "family", "birth_date", "sex"})
 """Fields in which even namesakes in full of one age agree by chance (docs/adr/0019)."""
 _PLACE = ("street", "city", "postcode")
 
+_VERIFIED = (EVIDENTIAL, DOUBTED)
 _NUMBERS = ("nhs_number", "nhs_weak", "same_authority")
 
 
@@ -36,7 +37,7 @@ class Cap(NamedTuple):
 def vetoes(a: Demographics, b: Demographics) -> tuple[str, ...]:
     """The hard vetoes between two records, ``not-same`` apart: they are never one person, whatever the weight."""
     found = []
-    if a.nhs_state == EVIDENTIAL == b.nhs_state and a.nhs_number != b.nhs_number:
+    if a.nhs_state in _VERIFIED and b.nhs_state in _VERIFIED and a.nhs_number != b.nhs_number:
         found.append(TWO_NUMBERS)
     if (a.flags | b.flags) & PSEUDO and set(a.identifiers).isdisjoint(b.identifiers):
         found.append(PSEUDO_PERSON)
@@ -46,7 +47,7 @@ def vetoes(a: Demographics, b: Demographics) -> tuple[str, ...]:
 def carries_doubt(a: Demographics, b: Demographics) -> bool:
     """Whether the two carry one NHS number that is in doubt on one of them at least, and weak on neither."""
     states = (a.nhs_state, b.nhs_state)
-    return bool(a.nhs_number) and a.nhs_number == b.nhs_number and NONE in states and WEAK not in states
+    return bool(a.nhs_number) and a.nhs_number == b.nhs_number and (DOUBTED in states or NONE in states) and WEAK not in states
 
 
 def is_confusion(a: Demographics, b: Demographics, vector: Vector) -> bool:
@@ -59,9 +60,10 @@ def is_confusion(a: Demographics, b: Demographics, vector: Vector) -> bool:
 
 
 def agrees_for_life(vector: Vector) -> bool:
-    """Whether what stays with a person for life agrees: given name, birth date, and sex where both are known."""
+    """Whether what stays with a person for life agrees: given name, birth date, and sex where both are known; one of the first two may be near."""
     levels = vector.levels
-    return 1 <= levels[GIVEN] <= 3 and 1 <= levels[BIRTH_DATE] <= 2 and levels[SEX] != 2
+    near = 1 <= levels[GIVEN] <= 3 and 1 <= levels[BIRTH_DATE] <= 2
+    return near and 1 in (levels[GIVEN], levels[BIRTH_DATE]) and levels[SEX] != 2
 
 
 def is_number_edge(vector: Vector, grade: str, found: tuple[Cap, ...]) -> bool:
@@ -78,32 +80,42 @@ def is_number_edge(vector: Vector, grade: str, found: tuple[Cap, ...]) -> bool:
 
 
 def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None:
-    """Newborn without a name: at most probable; of a multiple birth with no or another birth order: possible."""
+    """Newborn without a name: at most probable; of a multiple birth with no or another birth order: possible.
+
+    Another birth order with names, or of people of any age, is asked about: the first and the second of twins.
+    """
     if not (a.flags | b.flags) & NEWBORN or vector.levels[GIVEN]:
-        return None
+        return Cap("other-birth-order", "probable") if vector.levels[BIRTH_ORDER] == 2 else None
     if (a.flags | b.flags) & MULTIPLE and vector.levels[BIRTH_ORDER] != 1:
         return Cap("multiple-birth", "possible")
     return Cap("newborn-without-name", "probable")
 
 
-def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float], flags: int) -> bool:
+def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float], flags: int, *, two_names: bool) -> bool:
     """Whether the two may be twins: one birth date and family name, given names that differ or are not known.
 
     Of names that are alike, such as Anna and Hannah, only where no middle name in full speaks for one person; of those that are nearly
-    equal, such as Daniel and Danielle, only where sex does not either or one is of a multiple birth.
+    equal, such as Daniel and Danielle, only where sex does not either, one is of a multiple birth, or both are names in use that sound
+    otherwise (``two_names``), such as Ella and Bella, and not one spelt in two ways, such as Sara and Sarah; of equal ones, such as Muhammad
+    Hassan and Muhammad Hussain, where the middle names differ.
     """
-    if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3) or _is_proven(levels, weights):
+    if not (1 <= levels[BIRTH_DATE] <= 2 and 1 <= levels[FAMILY] <= 3) or _is_proven(levels, weights, flags):
         return False
-    alike = 3 <= levels[GIVEN] <= 5 or (levels[GIVEN] == 2 and (levels[SEX] != 1 or flags & MULTIPLE != 0))
+    if levels[GIVEN] == 1:
+        return levels[MIDDLE] == 4
+    alike = 3 <= levels[GIVEN] <= 5 or (levels[GIVEN] == 2 and (two_names or levels[SEX] != 1 or flags & MULTIPLE != 0))
     return levels[GIVEN] in (0, 6) or (alike and levels[MIDDLE] != 1)
 
 
-def _is_proven(levels: tuple[int, ...], weights: Mapping[str, float]) -> bool:
-    """Whether a number that one person alone has by right speaks for given names that are alike or unknown: verified, or a trust's own."""
+def _is_proven(levels: tuple[int, ...], weights: Mapping[str, float], flags: int) -> bool:
+    """Whether a number that one person alone has by right speaks for given names that are alike or unknown: verified, or a trust's own.
+
+    A verified one of newborns may be their mother's, and so on all of them.
+    """
     if levels[GIVEN] == 6:
         return False
     own = any(weight > 0 and (field == "same_authority" or field.startswith("id:")) for field, weight in weights.items())
-    return levels[NHS_NUMBER] == 1 or own
+    return own or (levels[NHS_NUMBER] == 1 and not flags & NEWBORN)
 
 
 def _differs_in_suffix(a: Demographics, b: Demographics) -> bool:
@@ -133,16 +145,23 @@ def _evidence_caps(positive: set[str]) -> list[Cap]:
 
 
 def _may_be_namesakes(positive: set[str], weights: Mapping[str, float]) -> bool:
-    """Whether only what namesakes have in common speaks for the pair: with a middle name, where they live speaks against it."""
+    """Whether only what namesakes have in common speaks for the pair: with a middle name, where they live speaks against it.
+
+    A street of one name in two towns is no home in common: most towns have a High Street.
+    """
+    if all(weights.get(field, 0.0) < 0 for field in ("city", "postcode")):
+        positive = positive - {"street"}
     return positive <= _NAMESAKES or (positive <= _NAMES_IN_FULL and any(weights.get(field, 0.0) < 0 for field in _PLACE))
 
 
 def caps(
-    a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], *, weak_number_alone: bool, own_frequencies: bool
+    a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], *,
+    weak_number_alone: bool, own_frequencies: bool, two_names: bool = False,
 ) -> tuple[Cap, ...]:
     """The caps on the pair's grade; ``weights`` by field, ``weak_number_alone`` where without that number it is no match.
 
-    ``own_frequencies`` where how common names are was counted in the very records that these are of.
+    ``own_frequencies`` where how common names are was counted in the very records that these are of, ``two_names`` where the given
+    names are nearly equal and yet two names.
     """
     levels, either = vector.levels, a.flags | b.flags
     agreed = levels[NHS_NUMBER] == 1
@@ -152,7 +171,7 @@ def caps(
         found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if _is_twin_pattern(levels, weights, either) and not (agreed and not either & NEWBORN):
+    if _is_twin_pattern(levels, weights, either, two_names=two_names) and not (agreed and not either & NEWBORN):
         found.append(Cap("twin-pattern", "probable"))
     if _differs_in_suffix(a, b):
         found.append(Cap("other-suffix", "probable"))

@@ -17,7 +17,7 @@ from rapidfuzz.distance.OSA import distance as osa
 from rapidfuzz.distance.OSA import normalized_similarity as osa_similarity
 from rapidfuzz.fuzz import token_set_ratio, token_sort_ratio
 
-from matching.demographics import ALIAS, EVIDENTIAL, Demographics, Name
+from matching.demographics import ALIAS, DOUBTED, EVIDENTIAL, Demographics, Name
 from matching.normalise import is_nickname, passes_check
 
 COMPARATOR_VERSION = 2
@@ -274,9 +274,10 @@ def compare(a: Demographics, b: Demographics) -> Vector:
     if x and y:
         birth_date = 1 if x == y and len(x) == 8 else _birth_date_level(x, y)
     nhs_number = nhs_weak = 0
-    if a.nhs_state and b.nhs_state:
+    state_a, state_b = a.nhs_state, b.nhs_state
+    if state_a and state_b and state_a != DOUBTED != state_b:
         level = _number_level(a.nhs_number, b.nhs_number)
-        if a.nhs_state == EVIDENTIAL == b.nhs_state:
+        if state_a == EVIDENTIAL == state_b:
             nhs_number = level
         else:
             nhs_weak = level

@@ -93,15 +93,19 @@ MULTIPLE = 32
 
 EVIDENTIAL = "e"
 WEAK = "w"
+DOUBTED = "d"
 NONE = ""
+COUNTED = (EVIDENTIAL, WEAK)
+"""States of a number that is compared and looked up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demographics:
     """One record as the matcher sees it: normalised, newest value first, "" or () where there is no evidence.
 
-    ``birth_date`` is 8, 6 or 4 digits, its length its precision; ``sex`` "m" or "f"; ``nhs_state`` EVIDENTIAL, WEAK
-    or NONE, with a number where that is in doubt; ``flags`` a sum of ALIAS .. MULTIPLE; ``unkeyed`` values shared so widely that no key is made of them.
+    ``birth_date`` is 8, 6 or 4 digits, its length its precision; ``sex`` "m" or "f"; ``nhs_state`` EVIDENTIAL, WEAK,
+    DOUBTED (verified, but two people seem to use it: no evidence for anybody, and against another verified number as ever) or NONE, with a
+    number where an unverified one is in doubt; ``flags`` a sum of ALIAS .. MULTIPLE; ``unkeyed`` values shared so widely that no key is made of them.
     """
 
     names: tuple[Name, ...] = ()

@@ -19,6 +19,7 @@ from matching import words
 from matching.demographics import (
     ALIAS,
     DEFAULT_DATE,
+    DOUBTED,
     EVIDENTIAL,
     HEADER_ONLY,
     MULTIPLE,
@@ -107,6 +108,14 @@ def is_nickname(x: str, y: str) -> bool:
     return x in forms_y or y in forms_x or not forms_x.isdisjoint(forms_y)
 
 
+_LISTED_NAMES = frozenset(_CANONICAL).union(*_CANONICAL.values())
+
+
+def is_listed_name(name: str) -> bool:
+    """Whether the lists of nicknames have it, as one or as what one stands for: a name, and no slip."""
+    return name in _LISTED_NAMES
+
+
 def nickname_forms(name: str) -> frozenset[str]:
     """The name and its canonical forms: two different names are nicknames where these meet."""
     return _CANONICAL.get(name, _UNNAMED) | {name}
@@ -146,8 +155,10 @@ def _split_suffix(tokens: list[str]) -> tuple[list[str], str]:
     return tokens, ""
 
 
-_CHILD_OF = re.compile(r"\s*(?:[bgds]\s*/\s*o|[fm]\s*/\s*inf\w*)\b\W*")
-"""B/O, G/O, D/O, S/O: baby, girl, daughter, son of; F/INF, M/INF: female, male infant."""
+_CHILD_OF = re.compile(r"\s*(?:[bdgis]\s*/\s*o|[fm]\s*/\s*inf\w*|(?:son|dau|daughter|infant|live)\s+(?:of|born|male|female|infant))\b\W*")
+"""B/O, G/O, D/O, I/O, S/O: baby, girl, daughter, infant, son of; F/INF, M/INF: female, male infant; Son of, Live female."""
+_NUMBERED_BABY = re.compile(r"b([123])")
+"""B1, B2: the first and the second baby of one birth."""
 
 _NEWBORN = re.compile(f"(?:{'|'.join(sorted(words.NEWBORN_WORDS))})+")
 
@@ -155,6 +166,9 @@ _NEWBORN = re.compile(f"(?:{'|'.join(sorted(words.NEWBORN_WORDS))})+")
 @lru_cache(maxsize=4096)
 def _newborn_order(token: str) -> str | None:
     """The birth order that a word such as Twin2 or Babyb carries, "" where it says only that there is a newborn, None where it says neither."""
+    numbered = _NUMBERED_BABY.fullmatch(token)
+    if numbered:
+        return numbered[1]
     found = _NEWBORN.match(token)
     if found is None:
         return None
@@ -168,9 +182,16 @@ def _newborn_order(token: str) -> str | None:
 def _given_tokens(text: str) -> list[str]:
     tokens = _without_titles(_words(text))
     joined = " ".join(tokens)
-    if tokens and (_newborn_order(tokens[0]) is not None or joined in words.NEWBORN_INITIALS or _CHILD_OF.match(fold(text)) or _is_placeholder(joined)):
+    if tokens and (_is_newborn_name(tokens) or joined in words.NEWBORN_INITIALS or _CHILD_OF.match(fold(text)) or _is_placeholder(joined)):
         return []
     return tokens
+
+
+def _is_newborn_name(tokens: list[str]) -> bool:
+    """Whether the given names say that there is a newborn and not what it is called: Baby Girl, Twin 1, Kelly Twin1, Kelly-Baby."""
+    if _newborn_order(tokens[0]) is not None:
+        return True
+    return any(token.startswith(words.NEWBORN_AFTER_NAMES) and _newborn_order(token) is not None for token in tokens[1:])
 
 
 def _family_tokens(text: str) -> list[str]:
@@ -183,13 +204,14 @@ def _family_tokens(text: str) -> list[str]:
 def normal_name(raw: RawName) -> Name:
     """The name, folded: first given token, other given tokens as middle, family with its particles joined."""
     given, suffix = _split_suffix(_given_tokens(raw.given))
-    middle = [token for token in _words(raw.middle) if not _is_placeholder(token)] if given else []
+    others = given[1:] + (_words(raw.middle) if given else [])
+    middle = [] if _is_placeholder(" ".join(others)) else [token for token in others if not _is_placeholder(token)]
     family, family_suffix = _split_suffix(_family_tokens(raw.family))
     surname = " ".join(_joined_particles(family))
     first = given[0] if given else ""
     return Name(
         first,
-        " ".join(given[1:] + middle),
+        " ".join(middle),
         surname,
         family_suffix or suffix or words.SUFFIXES.get(fold(raw.suffix), ""),
         sound(first),
@@ -247,15 +269,23 @@ def _is_placeholder_text(value: str) -> bool:
     return value.startswith("zz") or (len(value) > 1 and len(set(value)) == 1)
 
 
+_COUNTED = "012345678901234567890 098765432109876543210"
+
+
 def normal_phone(text: str) -> str:
-    """National digits, +44 and 0044 unified with 0; "" where too short or a repeated digit."""
+    """National digits, +44 and 0044 unified with 0; "" where too short, a repeated digit, or counted up or down as in 01234 567890."""
     text = text.split("ext", maxsplit=1)[0].split("x", maxsplit=1)[0]
     digits = "".join([c for c in text.replace("(0)", "") if c.isascii() and c.isdigit()])
     if digits.startswith("0044"):
         digits = "0" + digits[4:].removeprefix("0")
     elif digits.startswith("44") and len(digits) > 10:
         digits = "0" + digits[2:].removeprefix("0")
-    return "" if len(digits) < 6 or len(set(digits[2:])) == 1 else digits
+    return "" if len(digits) < 6 or len(set(digits[2:])) == 1 or _is_counted(digits) else digits
+
+
+def _is_counted(digits: str) -> bool:
+    """Whether eight digits in a row follow each other."""
+    return any(digits[place : place + 8] in _COUNTED for place in range(len(digits) - 7))
 
 
 def normal_email(text: str) -> str:
@@ -281,7 +311,7 @@ def passes_check(number: str) -> bool:
 def _nhs_number(facts: RecordFacts, learned: Learned, admit_test_numbers: bool) -> tuple[str, str]:
     """The number to compare and its state (matching.md 2): a superseded number is replaced by its successor first.
 
-    A number in doubt is named, so that two records that confuse it are told, but is no evidence.
+    A number in doubt is named, so that two records that confuse it are told, but is no evidence; a verified one still forbids another.
     """
     number, passed = normal_number(facts.nhs_number), set[str]()
     while number in learned.superseded and number not in passed:
@@ -294,7 +324,7 @@ def _nhs_number(facts: RecordFacts, learned: Learned, admit_test_numbers: bool) 
         return "", NONE
     evidential = facts.nhs_status == "01" and facts.nhs_labelled and passes_check(number)
     if number in learned.doubted:
-        return number, NONE
+        return number, DOUBTED if evidential else NONE
     return number, EVIDENTIAL if evidential else WEAK
 
 

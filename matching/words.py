@@ -10,14 +10,17 @@ SUFFIXES = {
 
 NAME_PLACEHOLDERS = frozenset({
     "unknown", "unk", "unkn", "unnamed", "not known", "notknown", "nk", "n k", "na", "n a", "none", "null", "nil", "anon", "anonymous",
-    "not given", "not stated", "not available", "no name", "noname", "no surname", "no forename", "no first name", "no last name",
+    "not given", "not stated", "not available", "no middle name", "no middlename", "no middle", "nmn", "nonegiven", "none given", "not recorded", "no name", "noname", "no surname", "no forename", "no first name", "no last name",
     "baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "man", "woman", "child", "twin", "triplet",
     "test", "tester", "testing", "test patient", "patient", "trauma", "major incident", "do not use", "donotuse", "duplicate",
     "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc",
 })
 
-NEWBORN_WORDS = frozenset({"baby", "babe", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet", "unborn"})
+NEWBORN_WORDS = frozenset({"baby", "babe", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet", "unborn", "daughter", "bby", "nb"})
 """Words that stand for a child without a name, also several in one: Baby of Alice, Baby Girl, Babygirl, Twin 1, Babya."""
+
+NEWBORN_AFTER_NAMES = ("baby", "infant", "newborn", "neonate", "twin", "triplet")
+"""Such words that after another name, the mother's, stand for her child: Kelly Twin 1, Kelly-Baby. Boy, Girl and Male may be surnames there."""
 
 NEWBORN_INITIALS = frozenset({"bg", "bb", "mat"})
 """What stands for a newborn's name where it is all of it: baby girl, baby boy, the mother's ward."""

@@ -33,7 +33,7 @@ from app.services import Services
 from app.store.contract import DECISION, REVIEW, Change, Failed, Snapshot, Transaction
 from mappers.links import Decision, provenance
 from matching.caps import PSEUDO_PERSON, TWO_NUMBERS, vetoes
-from matching.demographics import EVIDENTIAL
+from matching.demographics import DOUBTED, EVIDENTIAL
 from matching.grouping import LARGEST_PERSON
 from matching.normalise import normal_number
 
@@ -79,7 +79,7 @@ def _supersede(ruling: Ruling, records: Iterable[Record], number: str) -> None:
     """State that one of the two verified NHS numbers of these records has been superseded by the other (matching.md 6)."""
     work, number = ruling.work, normal_number(number.rpartition("|")[2])
     seen = [demographics_of(work, record) for record in records]
-    numbers = {one.nhs_number for one in seen if one.nhs_state == EVIDENTIAL}
+    numbers = {one.nhs_number for one in seen if one.nhs_state in (EVIDENTIAL, DOUBTED)}
     if number not in numbers or len(numbers) != 2:
         raise BusinessRule("The superseded number is one of two verified NHS numbers of these records.")
     ruling.learned[number] = known(work.tx, number)

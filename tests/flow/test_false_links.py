@@ -180,3 +180,16 @@ def test_babies_without_a_name_are_not_linked_by_being_called_baby(weald, name, 
         tell(weald, key, who("HOLLIS", name, "20241220", **more), at=BIRTH)
     assert persons(weald, "A1@RTK", "X1@RXC") == 2
     assert asked(weald) == []
+
+
+MONICA = ("V1@RTK", who("ZETTERLING", "MONICA", "19400101"), N)
+JUDITH = ("V2@RXC", who("ORMEROD", "JUDITH", "19770702", f11="1 ALDER WALK^^HORSHAM^WEST SUSSEX^RH12 3QA^826^H"), N)
+JUDITH_AGAIN = ("V3@RPC", JUDITH[1], NUMBERS["bea"])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)], ids=str)
+def test_a_verified_number_in_doubt_still_forbids_another(weald, order):
+    for place in order:
+        tell(weald, *(MONICA, JUDITH, JUDITH_AGAIN)[place])
+    assert persons(weald, "V1@RTK", "V2@RXC", "V3@RPC") == 3
+    assert "confusion" in asked(weald)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from matching.caps import Cap, is_number_edge
+from matching.blocking import blocking_keys
+from matching.caps import TWO_NUMBERS, Cap, is_number_edge
 from matching.comparisons import FIELDS, Vector
-from matching.demographics import RawAddress
+from matching.demographics import DOUBTED, RawAddress
 from matching.linking import CONFUSION, decide
 from matching.model import default_model
 from matching.normalise import NOTHING_LEARNED, Learned, normalise
@@ -118,9 +119,18 @@ DOUBT = Learned(doubted=frozenset({ALICE_NUMBER}))
 
 def test_a_number_in_doubt_is_named_and_says_nothing():
     one, other = doubting(DOUBT), doubting(NOTHING_LEARNED)
-    assert (one.nhs_number, one.nhs_state) == (ALICE_NUMBER, "")
+    assert (one.nhs_number, one.nhs_state) == (ALICE_NUMBER, DOUBTED)
     assert SCORER.weigh(one, other) == SCORER.weigh(alice(), other)
     assert only(candidate("a", one), candidate("b", other)).kind == MATCH
+
+
+def test_a_verified_number_in_doubt_is_no_evidence_for_anybody_and_still_forbids_another():
+    """Else the person of a record whose number is in doubt could have two verified numbers (matching.md 6)."""
+    one, other = doubting(DOUBT), alice(nhs_number=ANNA_NUMBER, nhs_status="01")
+    assert SCORER.score(one, other).vetoes == SCORER.score(other, one).vetoes == (TWO_NUMBERS,)
+    assert SCORER.score(one, other).vector.level("nhs_number") == 0
+    assert SCORER.score(one, alice(nhs_number=ANNA_NUMBER, nhs_status="02")).vetoes == ()
+    assert not set(blocking_keys(one)) & set(blocking_keys(doubting(NOTHING_LEARNED, family="Quill", given="Zoe", birth_date="1944-11-02")))
 
 
 @pytest.mark.parametrize("sides", [(DOUBT, DOUBT), (DOUBT, NOTHING_LEARNED), (NOTHING_LEARNED, NOTHING_LEARNED)], ids=["both", "one", "neither"])

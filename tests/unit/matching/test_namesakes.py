@@ -7,6 +7,7 @@ from math import log2
 
 import pytest
 
+from matching.caps import is_number_edge
 from matching.demographics import RawAddress, RawName
 from matching.model import default_model
 from matching.normalise import normal_birth_date
@@ -131,3 +132,29 @@ def test_a_record_of_little_but_a_verified_number_is_not_in_doubt_with_itself(kn
 @pytest.mark.parametrize("digit", ["²", "٣"])
 def test_a_digit_of_another_script_is_none_of_a_birth_date(digit):
     assert normal_birth_date(f"198{digit}0512", first_seen="2025-01-01") in ("", "1980", "198")
+
+
+@pytest.mark.parametrize(("here", "there"), [("2 High Street", "7 High Street"), ("48 London Road", "48 London Road"), ("Flat 1, The Lodge", "Flat 1, The Lodge")])
+@pytest.mark.parametrize("middle", ["", "William"])
+def test_a_street_of_one_name_in_another_town_is_no_home_in_common(here, there, middle):
+    crawley, hastings = RawAddress((here,), "Crawley", "RH10 1AA"), RawAddress((there,), "Hastings", "TN34 1AA")
+    one, other = (record("John", "Smith", "1953-04-14", sex="male", middle=middle, addresses=(home,)) for home in (crawley, hastings))
+    assert "names-birth-date-sex-alone" in rules(one, other)
+    assert grade(one, other) != "certain"
+    assert grade(one, record("John", "Smith", "1953-04-14", sex="male", middle=middle, addresses=(crawley,))) == "certain"
+
+
+@pytest.mark.parametrize("middle", ["N/K", "NK", "Not known", "No middle name", "NMN", "Not given"])
+def test_a_middle_name_that_is_none_speaks_for_nobody(middle):
+    one, other = (record("Zebedee", "Quillfeather", "1985-05-12", sex="male", middle=middle, addresses=()) for _ in "ab")
+    assert one.names[0].middle == ""
+    assert grade(one, other) == "probable"
+
+
+def test_one_verified_number_joins_nobody_whose_given_name_and_birth_date_are_both_only_near():
+    number = {"nhs_number": ALICE_NUMBER, "nhs_status": "01", "sex": "male"}
+    tom = record("Tom", "Larwood", "1950-06-02", addresses=(RawAddress(("4 Mill Lane",), "Rye", "TN31 7AA"),), **number)
+    tim = record("Tim", "Lancing", "1950-06-03", addresses=(RawAddress(("9 Alder Walk",), "Hove", "BN3 1AA"),), **number)
+    scored = SCORER.score(tom, tim)
+    assert scored.confusion
+    assert not is_number_edge(scored.vector, scored.grade, scored.caps)

@@ -39,6 +39,7 @@ CAPS = {
     "two-generations": (father(), father("1980-05-12")),
     "number-of-another-birth-date": (father(**VERIFIED), father("1966-07-30", **VERIFIED)),
     "newborn-without-name": (baby(), baby()),
+    "other-birth-order": tuple(record("Muhammad", "Archer", "2016-04-20", sex="male", birth_order=order, **HOME) for order in "12"),
     "multiple-birth": (baby(birth_order="1"), baby()),
     "same-authority": (alice(identifiers=mrn(ASP, "1")), alice(identifiers=mrn(ASP, "987654"))),
     "header-only": (alice(header_only=True, usable_identifier=False), alice()),

@@ -6,10 +6,11 @@ from itertools import product
 
 import pytest
 
+from matching.caps import is_number_edge
 from matching.comparisons import GIVEN, compare
 from matching.demographics import RawAddress, RawIdentifier, RawName, RecordFacts
 from matching.model import default_model
-from matching.normalise import normalise
+from matching.normalise import normal_name, normalise, twin_order
 from matching.scoring import Scorer
 from tests.unit.matching.cast import ALICE_NUMBER, ANNA_NUMBER
 
@@ -85,3 +86,57 @@ def test_an_unverified_number_proves_nothing_where_given_names_are_alike_or_unkn
 def test_nearly_equal_names_of_one_sex_are_one_name():
     assert "twin-pattern" in {cap.rule for cap in SCORER.score(twin("Daniel", "Quill", "male"), twin("Danielle", "Quill", "female", system="two")).caps}
     assert "twin-pattern" not in {cap.rule for cap in SCORER.score(twin("Daniel", "Quill", "male"), twin("Danielle", "Quill", "male", system="two")).caps}
+
+
+@pytest.mark.parametrize(("one", "other"), [("Muhammad", "Muhammad"), ("Tom James", "Tom James"), ("Tom", "Tim"), ("Isla", "Isabella")])
+@pytest.mark.parametrize("number", ["", ALICE_NUMBER], ids=["no-number", "one-verified-number"])
+def test_the_first_and_the_second_of_twins_are_asked_about_whatever_they_are_called_and_share(one, other, number):
+    a, b = (twin(name, "Sarker", "male", "01444 412345", number=number, status="01" if number else None, order=order) for name, order in ((one, "1"), (other, "2")))
+    scored = SCORER.score(a, b)
+    assert "other-birth-order" in {cap.rule for cap in scored.caps}
+    assert scored.grade in ("probable", "possible")
+    assert not is_number_edge(scored.vector, scored.grade, scored.caps)
+
+
+@pytest.mark.parametrize(("one", "other", "asked"), [("Hassan", "Hussain", True), ("Rahman", "Rahim", True), ("Hassan", "Hasan", False), ("Hassan", "", False), ("Hassan", "H", False)])
+def test_twins_of_one_first_name_are_told_apart_by_the_next(one, other, asked):
+    a, b = (twin("Muhammad", "Sheikh", "male", "01444 412345", middle=middle, system=middle) for middle in (one, other))
+    assert ("twin-pattern" in {cap.rule for cap in SCORER.score(a, b).caps}) is asked
+
+
+@pytest.mark.parametrize(("one", "other", "two"), [("Ella", "Bella", True), ("Maria", "Mariam", True), ("Sara", "Sarah", False), ("Maria", "Mariax", False), ("Louis", "Louise", False)])
+def test_two_names_that_are_nearly_equal_are_not_one_name_spelt_in_two_ways(one, other, two):
+    scored = SCORER.score(twin(one, "Sarker", "female"), twin(other, "Sarker", "female", system="two"))
+    assert scored.vector.levels[GIVEN] == 2
+    assert (scored.grade == "probable") is two
+
+
+@pytest.mark.parametrize(("one", "other"), [("Tom", "Tim"), ("Isla", "Isabella"), ("Lily", "Lila")])
+def test_a_verified_number_of_newborns_may_be_their_mothers(one, other):
+    def newborn(given):
+        home = RawAddress(("14 Oakfield Road",), "Haywards Heath", "RH16 9ZE")
+        return normalise(RecordFacts((RawName("Sarker", given),), "2026-06-20", addresses=(home,), phones=("01444 412345",), nhs_number=ALICE_NUMBER, nhs_status="01", first_seen="2026-06-21"))
+
+    scored = SCORER.score(newborn(one), newborn(other))
+    assert scored.grade == "probable"
+    assert not is_number_edge(scored.vector, scored.grade, scored.caps)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Daughter", "Bby", "Son Of Kelly", "Dau of Kelly", "Kelly-Baby", "Nb Kelly", "I/O Kelly", "Live Female Infant", "Live born", "B1 Kelly", "Kelly Twin1", "Kelly Twin 2",
+        "Infant of Kelly",
+    ],
+)  # fmt: skip
+def test_what_stands_for_a_newborns_name_is_no_name(given):
+    assert (normal_name(RawName("Zogby", given)).given, normal_name(RawName("Zogby", given)).middle) == ("", "")
+
+
+@pytest.mark.parametrize("given", ["Son", "John Boy", "Live", "Kelly Infanta", "Nbeki", "Bettina", "Ben"])
+def test_a_name_that_looks_like_one_of_these_is_a_name(given):
+    assert normal_name(RawName("Zogby", given)).given
+
+
+def test_the_order_of_a_newborn_is_read_from_its_names():
+    assert [twin_order(RawName("Zogby", given)) for given in ("B1 Kelly", "Kelly Twin2", "Kelly Twin 2", "Bby", "Ben")] == ["1", "2", "2", None, None]
