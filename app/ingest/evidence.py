@@ -28,10 +28,18 @@ UNUSABLE_SYSTEM = "/study-patient"
 
 
 def raw_name(name: Mapping[str, Any]) -> RawName:
-    """A HumanName's parts; one of text alone counts as a family name."""
+    """A HumanName's parts; of one of text alone, what stands before a comma or last is the family name."""
     given: list[str] = name.get("given", [])
-    family = name.get("family", "") or ("" if given else name.get("text", ""))
+    family = name.get("family", "")
+    if not family and not given:
+        family, given = _parts_of_text(name.get("text", ""))
     return RawName(family, given[0] if given else "", " ".join(given[1:]), " ".join(name.get("suffix", [])))
+
+
+def _parts_of_text(text: str) -> tuple[str, list[str]]:
+    before, comma, after = text.partition(",")
+    words = (after if comma else before).split()
+    return (before.strip(), words) if comma else (words[-1] if words else "", words[:-1])
 
 
 def raw_address(address: Mapping[str, Any]) -> RawAddress:

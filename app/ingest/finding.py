@@ -16,14 +16,14 @@ from matching.clustering import MARGIN, VETO_MARGIN
 from matching.demographics import RecordFacts
 from matching.linking import CONFUSION, EdgeProposal
 from matching.model import GRADES
-from matching.records import NUMBER, Candidate
+from matching.records import MATCH, NUMBER, Candidate
 from matching.scoring import Scored
 
 ASKED = ""
 """The key of the record that is asked about: smaller than every stored one."""
 _BELOW = 1e-6
 
-CERTAIN, PROBABLE = GRADES[:2]
+CERTAIN, PROBABLE, POSSIBLE = GRADES[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ def find_persons(snapshot: Snapshot, services: Services, facts: RecordFacts) -> 
     asked = Candidate(ASKED, -1, demographics)
     near = _visible(snapshot, find_candidates(snapshot, demographics, services.scorer.model.population))
     ids = {candidate.key: id for id, candidate in near.found.values()}
-    proposals = {ids[one.b]: one for one in matcher.decide(asked, [candidate for _, candidate in near.found.values()], services.scorer)}
+    candidates = [candidate for _, candidate in near.found.values()]
+    decided = matcher.decide(asked, candidates, services.scorer) or _of_number(services, asked, candidates)
+    proposals = {ids[one.b]: one for one in decided}
     records = get_records(snapshot, proposals)
     best: dict[str, tuple[EdgeProposal, Record]] = {}
     for id in sorted(records, key=lambda id: (*_rank(proposals[id]), records[id].first_key)):
@@ -65,6 +67,16 @@ def find_persons(snapshot: Snapshot, services: Services, facts: RecordFacts) -> 
     limited = _is_limited(near, [record for _, record in best.values()])
     found = [_found(services, person, one, record, doubtful=limited or person in contested) for person, (one, record) in best.items()]
     return Search(tuple(sorted(found, key=lambda one: (GRADES.index(one.grade), -one.score, one.person))), limited)
+
+
+def _of_number(services: Services, asked: Candidate, candidates: Iterable[Candidate]) -> list[EdgeProposal]:
+    """Those who have the NHS number where nothing else is asked by: it is weak evidence alone, and yet what the caller wants to know."""
+    given = asked.demographics
+    if not given.nhs_number or given.names or given.birth_date:
+        return []
+    holders = [one for one in candidates if one.demographics.nhs_number == given.nhs_number]
+    scored = {one.key: services.scorer.score(given, one.demographics) for one in holders}
+    return [EdgeProposal(MATCH, ASKED, key, replace(found, grade=POSSIBLE), ("nn",)) for key, found in scored.items() if not found.vetoes]
 
 
 def _visible(snapshot: Snapshot, near: Candidates) -> Candidates:

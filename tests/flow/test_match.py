@@ -206,3 +206,18 @@ def test_another_trusts_person_is_neither_shown_nor_counted(region, jo, monkeypa
 def test_a_confused_number_is_never_certain(region, jo):
     proposals = jo.match(patient("Okoro", "Charlie", "1952-02-29", number=NUMBERS["alice"]))[0]
     assert finding.CERTAIN not in [grade(one) for one in proposals if one["resource"]["id"] == golden(region, "A1")]
+
+
+@pytest.mark.parametrize("status", [VERIFIED, None], ids=["verified", "unverified"])
+def test_an_nhs_number_alone_names_its_holders_as_possible(region, jo, status):
+    number = {"system": NHS_NUMBER, "value": NUMBERS["alice"], **({"extension": status} if status else {})}
+    found, _ = jo.match({"identifier": [number]})
+    assert ids(found) == [golden(region, "A1")]
+    assert grade(found[0]) == "possible"
+    assert jo.match({"identifier": [{**number, "value": NUMBERS["charlie"]}]}) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["Alice Hollis", "Hollis, Alice", " hollis ,alice "])
+def test_a_name_of_text_alone_is_read(region, jo, text):
+    found, _ = jo.match({"name": [{"text": text}], "birthDate": "1970-01-15", "gender": "female", "address": [ADDRESS]})
+    assert golden(region, "A1") in ids(found)
