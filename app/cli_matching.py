@@ -22,7 +22,7 @@ from app.terminal import progress, show_table
 from matching.evaluation import BOUND, ClusterQuality, Evaluation, Quality
 from matching.linkage import THRESHOLD, Linked, compared_fields, row_of_pair, source_pair
 from matching.linkage import link as link_rows
-from matching.model import GRADES, Model, UnusableModel
+from matching.model import GRADES, Model, UnusableModel, default_model
 from matching.regression import hard_set, regression_set
 from matching.splink import import_splink
 from matching.tables import Columns, Row, read_dates
@@ -58,6 +58,8 @@ def _asked_pairs(path: Path, left: list[Row], right: list[Row] | None) -> list[t
         asked = x if x in lefts else unquoted(x), y if y in rights else unquoted(y)
         if asked[0] not in lefts or asked[1] not in rights:
             raise InvalidValue(f"{path}: pair {number:,} has an id that its table has not.")
+        if right is None and asked[0] == asked[1]:
+            raise InvalidValue(f"{path}: pair {number:,} is of a row and itself.")
         found.append(asked)
     return found
 
@@ -72,15 +74,18 @@ def _asked_pairs(path: Path, left: list[Row], right: list[Row] | None) -> list[t
 @click.option("--one-to-one", "one_to_one", is_flag=True, help="Use each row once, best pairs first.")
 @click.option("--date-format", default="", help="As strptime has it, such as %m/%d/%Y; day first without it.")
 @click.option("--model", "model_file", type=FILE, help="Score under this model; without it one is trained on the tables.")
+@click.option("--shipped-model", is_flag=True, help="Score under the model that ships with Weald: for tables too small to learn from.")
 @click.option("--save-model", type=NEW_FILE, help="Keep the model that was trained.")
 @click.option("--all-pairs", is_flag=True, help="Write all pairs that were compared, whatever their grade, so that `weald evaluate` sees them.")
 @click.option("--pairs", "pairs_file", type=FILE, help="Score exactly these pairs, a CSV file left_id,right_id.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def link(
     left: Path, right: Path | None, columns: str | None, out: Path, clusters: Path | None, threshold: float, one_to_one: bool, date_format: str,
-    model_file: Path | None, save_model: Path | None, all_pairs: bool, pairs_file: Path | None, seed: int,
+    model_file: Path | None, shipped_model: bool, save_model: Path | None, all_pairs: bool, pairs_file: Path | None, seed: int,
 ) -> None:  # fmt: skip
     """Link the rows of plain tables, without a server and without labels."""
+    if model_file and shipped_model:
+        raise click.UsageError("--model and --shipped-model are two models; give one.")
     check_apart(read=(left, right, model_file, pairs_file), written={"--out": out, "--clusters": clusters, "--save-model": save_model})
     check_date_format(date_format)
     tables = [read_table(path) for path in (left, right) if path is not None]
@@ -91,7 +96,7 @@ def link(
     rows = [rows_of(table, found, date_format) for table, found in zip(tables, roles, strict=True)]
     second = rows[1] if right is not None else None
     asked = _asked_pairs(pairs_file, rows[0], second) if pairs_file else None
-    model = read_model(model_file) if model_file else None
+    model = read_model(model_file) if model_file else default_model() if shipped_model else None
     with progress() as told:
         linked = link_rows(rows[0], second, model=model, pairs=asked, threshold=threshold, one_to_one_only=one_to_one, whole=all_pairs, seed=seed, progress=told)
     _write(linked, out, clusters)

@@ -94,6 +94,8 @@ def link(ruling: Ruling, first: str, second: str, superseded: str | None = None)
     a, b = named_pair(ruling.work, first, second)
     if a.person != b.person:
         _check_linkable(ruling, a, b, superseded)
+    elif superseded:
+        raise BusinessRule("The two records are one person already: no number of theirs is superseded by a link.")
     ruling.state("link", a, b)
 
 

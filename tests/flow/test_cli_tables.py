@@ -399,3 +399,26 @@ def test_a_source_is_no_evidence_is_counted_and_bounds_one_to_one(tmp_path, caps
     equal = [{**row, "id": row["id"].replace("ward", "L")} for row in right]
     save(tmp_path / "right.csv", equal)
     assert "equal ids" in run(capsys, *command, "--columns", f"{roles},source=src").err
+
+
+def test_a_row_paired_with_itself_is_refused(tmp_path, capsys):
+    (tmp_path / "two.csv").write_text("id,given,family\n1,Alice,Marchant\n2,Alice,Marchant\n")
+    save(tmp_path / "asked.csv", [{"left_id": "1", "right_id": "2"}, {"left_id": "2", "right_id": "2"}])
+    ran = run(capsys, "link", "--left", tmp_path / "two.csv", "--shipped-model", "--pairs", tmp_path / "asked.csv", "--out", tmp_path / "out.csv")
+    assert (ran.code, "pair 2 is of a row and itself" in ran.err) == (2, True)
+
+
+def test_tables_too_small_to_learn_from_are_linked_under_the_shipped_model(tmp_path, capsys):
+    line = "Alice,Marchant,1984-05-23,14 Oakfield Road,RH16 9ZE,01632 960144"
+    (tmp_path / "two.csv").write_text(f"id,given,family,birth_date,street,postcode,phone\n1,{line}\n2,{line}\n3,Bea,Field,1961-02-03,7 Mill Lane,BN7 2DD,01632 960199\n")
+    command = ["link", "--left", tmp_path / "two.csv", "--out", tmp_path / "out.csv", "--shipped-model"]
+    assert run(capsys, *command).code == 0
+    assert [(row["left_id"], row["right_id"], row["grade"]) for row in read(tmp_path / "out.csv")] == [("1", "2", "certain")]
+    (tmp_path / "model.json").write_text("{}")
+    assert "give one" in run(capsys, *command, "--model", tmp_path / "model.json").err
+
+
+def test_one_column_alone_is_said_to_teach_nothing(tmp_path, capsys):
+    (tmp_path / "one.csv").write_text("id,ssn\n" + "".join(f"{n},{100_000_000 + n // 2 * 7919}\n" for n in range(200)))
+    ran = run(capsys, "link", "--left", tmp_path / "one.csv", "--columns", "id=id,id.ssn=ssn", "--out", tmp_path / "out.csv")
+    assert (ran.code, "one field alone" in ran.err) == (0, True)

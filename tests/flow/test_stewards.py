@@ -462,3 +462,9 @@ def bits(bar):
     """The weight of a bar, of a task's or of an explanation's."""
     under = bar.get("extension", ()) or bar.get("part", ())
     return bar["valueDecimal"] if "valueDecimal" in bar else next(part["valueDecimal"] for part in under if "weight" in (part.get("url"), part.get("name")))
+
+
+def test_a_superseded_number_that_a_link_would_not_look_at_is_refused(region, jo):
+    """A1 and X1 are one person already, by one number: nothing is taken and forgotten."""
+    pair = (named("record", mrn("A1")), named("record", AT_RXC))
+    assert jo.refused("Patient/$link", *pair, {"name": "superseded", "valueString": NUMBERS["anna"]}) == (422, "business-rule")
