@@ -45,7 +45,11 @@ class Answer:
     repeated: bool = False
 
 
-def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[bytes | None]:
+Acknowledged = bytes | tuple[bytes, bytes]
+"""What answers one message: in enhanced mode it may be two, the accept and then the application acknowledgement; empty where none is wanted."""
+
+
+def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[Acknowledged | None]:
     """The acknowledgement of each frame in order; None where it must be withheld because the store cannot commit."""
     received = [read(services, raw) for raw in frames]
     try:
@@ -55,7 +59,7 @@ def receive_group(services: Services, frames: Sequence[bytes], principal: Princi
     return [_acknowledgement(services, one, answer) for one, answer in zip(received, answers, strict=True)]
 
 
-def receive_failed(services: Services, raw: bytes, error: Exception, *, principal: Principal) -> bytes | None:
+def receive_failed(services: Services, raw: bytes, error: Exception, *, principal: Principal) -> Acknowledged | None:
     """The answer to a message that met a fault of Weald's own: AE and a dead letter, so that the feed goes on behind it.
 
     None where not even that can be kept.
@@ -164,12 +168,15 @@ def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[No
     return change
 
 
-def _acknowledgement(services: Services, one: Received, answer: Answer) -> bytes:
-    """The answer to one message: empty where the sender wants none (MSH-15)."""
+def _acknowledgement(services: Services, one: Received, answer: Answer) -> Acknowledged:
+    """The answer to one message: empty where the sender wants none (MSH-15, MSH-16), two where it wants both kinds."""
     mapped = services.sources.answer(one.source.code, answer.code) if one.source else answer.code
-    code = er7.answer_code(one.head, mapped)
-    if code is None:
+    codes = er7.answer_codes(one.head, mapped)
+    if not codes:
         return b""
-    at = services.now()
+    at, digest = services.now(), hashlib.sha256(one.raw).hexdigest()[:18]
     errors = [] if answer.error is None else [answer.error]
-    return er7.acknowledgement(one.head, code, control_id=f"W{hashlib.sha256(one.raw).hexdigest()[:18]}", now=at, errors=errors)
+    made = [
+        er7.acknowledgement(one.head, code, control_id=f"W{digest}{'A' * place}", now=at, errors=[] if code == "CA" else errors) for place, code in enumerate(codes)
+    ]
+    return made[0] if len(made) == 1 else (made[0], made[1])

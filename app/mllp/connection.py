@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from app.ingest.frame import Frame
 from app.mllp.framing import FrameDecoder, framed
+from app.mllp.grouping import Answers
 from app.settings_model import Mllp
 from app.sources import ClientCertificate
 
@@ -93,14 +94,14 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.resume(PAUSED_WRITING)
 
-    def answer(self, answers: Sequence[bytes | None]) -> None:
+    def answer(self, answers: Answers) -> None:
         """Send answers in order; at a withheld one send what is before it and close."""
         self.unanswered -= len(answers)
         if self._closing or self._transport is None:
             return
         withheld = None in answers
         due = answers[: answers.index(None)] if withheld else answers
-        self._transport.write(b"".join([framed(one) for one in due if one]))
+        self._transport.write(b"".join([framed(one) for answer in due if answer for one in (answer if isinstance(answer, tuple) else (answer,))]))
         if withheld or (self._ended and not self.unanswered):
             self.close()
         elif self.unanswered < self._server.settings.unanswered:

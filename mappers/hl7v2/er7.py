@@ -328,22 +328,29 @@ CONDITIONS = {
 """HL7 table 0357."""
 
 _ENHANCED = {"AA": "CA", "AE": "CE", "AR": "CR"}
-_WANTED = {"AL": ("CA", "CE", "CR"), "NE": (), "ER": ("CE", "CR"), "SU": ("CA",)}
+_ACCEPT = {"AL": ("CA", "CE", "CR"), "NE": (), "ER": ("CE", "CR"), "SU": ("CA",)}
+_APPLICATION = {"AL": ("AA", "AE"), "ER": ("AE",), "SU": ("AA",)}
+"""By MSH-15 and MSH-16 (HL7 table 0155): always, never, on error, on success. What is rejected (AR) goes no further than the accept acknowledgement."""
 
 
-def answer_code(header: Head, code: str) -> str | None:
-    """The MSA-1 that the sender wants for AA, AE or AR: in enhanced mode CA, CE, CR, or None where MSH-15 wants none."""
+def answer_codes(header: Head, code: str) -> tuple[str, ...]:
+    """The MSA-1 of each acknowledgement that the sender wants for AA, AE or AR, in the order to send them (hl7v2.md 6).
+
+    In original mode the code itself. In enhanced mode the accept acknowledgement (CA, CE, CR) as MSH-15 asks, then the application
+    acknowledgement as MSH-16 asks: where that one will tell of an error, the accept acknowledgement says that the message is kept.
+    """
     if not header.enhanced:
-        return code
-    accept = _ENHANCED[code]
-    wanted = _WANTED.get(header.component(15).upper() or "NE", _WANTED["AL"])
-    return accept if accept in wanted else None
+        return (code,)
+    application = code in _APPLICATION.get(header.component(16).upper(), ())
+    accept = "CA" if application else _ENHANCED[code]
+    wanted = _ACCEPT.get(header.component(15).upper() or "NE", _ACCEPT["AL"])
+    return (*((accept,) if accept in wanted else ()), *((code,) if application else ()))
 
 
 def acknowledgement(header: Head, code: str, *, control_id: str, now: str, errors: Iterable[Refusal] = (), sequence: str = "") -> bytes:
     """The answer to the message of ``header`` with MSA-1 ``code``, in the message's own bytes and separators.
 
-    ``now`` is ISO 8601 UTC. ERR by version: from 2.5 ERR-2, -3, -4, -8; before it ERR-1, the text in MSA-3.
+    An application acknowledgement in enhanced mode asks for none itself (MSH-15, MSH-16 NE). ``now`` is ISO 8601 UTC. ERR by version: from 2.5 ERR-2, -3, -4, -8; before it ERR-1, the text in MSA-3.
     """
     f, characters = _separators(header)
     modern = _version(header) >= (2, 5)
@@ -353,12 +360,17 @@ def acknowledgement(header: Head, code: str, *, control_id: str, now: str, error
     answered = c.join(("ACK", trigger, "ACK") if _version(header) >= (2, 4) else ("ACK", trigger)) if trigger else "ACK"
     msh = [
         "MSH", characters, header.field(5), header.field(6), header.field(3), header.field(4), _timestamp(now), "", answered,
-        control_id, header.field(11) or "P", header.field(12) or "2.4", "", "", "", "", "", header.field(18),
+        control_id, header.field(11) or "P", header.field(12) or "2.4", "", "", *_asked_in_turn(header, code), "", header.field(18),
     ]  # fmt: skip
     text = "" if modern or not faults else _plain(faults[0].text, f, characters)
     msa = ["MSA", code, header.control_id, text, sequence]
     lines = [msh, msa, *((_err if modern else _err_before_2_5)(fault, f, characters) for fault in faults)]
     return "".join(f.join(line).rstrip(f) + "\r" for line in lines).encode("latin-1", "replace")
+
+
+def _asked_in_turn(header: Head, code: str) -> tuple[str, str]:
+    """MSH-15 and MSH-16 of an acknowledgement."""
+    return ("NE", "NE") if header.enhanced and code in _ENHANCED else ("", "")
 
 
 def _separators(header: Head) -> tuple[str, str]:

@@ -154,6 +154,29 @@ def test_enhanced_mode_is_answered_as_msh_15_asks(weald):
     assert weald.send(adt("A17", pid(cx("A100")), f15="ER", f16="NE")).code == "CR"
 
 
+def answers(weald, *messages, count):
+    """(MSA-1, MSA-2) of so many answers on one connection, as python-hl7 reads them."""
+    with MLLPClient("127.0.0.1", weald.port) as client:
+        client.socket.settimeout(20)
+        client.socket.sendall(b"".join(START + message + END for message in messages))
+        held = b""
+        while held.count(END) < count:
+            held += client.socket.recv(65536)
+    read = [hl7.parse(one.removeprefix(START).decode()) for one in held.split(END)[:-1]]
+    return [(str(one.segment("MSA")[1]), str(one.segment("MSA")[2]), [str(error[3]) for error in one if str(error[0]) == "ERR"]) for one in read]
+
+
+def test_an_application_acknowledgement_follows_where_msh_16_asks_for_one(weald):
+    good = adt("A28", pid(cx("A100"), who=ALICE), control_id="GOOD", f15="AL", f16="AL")
+    bad = adt("A28", "PID|1||||Hollis^Alice", control_id="BAD", f15="AL", f16="AL")
+    quiet = adt("A28", pid(cx("A101"), who=ALICE), control_id="QUIET", f15="NE", f16="ER")
+    last = adt("A28", "PID|1||||Hollis^Alice", control_id="LAST", f15="AL", f16="NE")
+    told = answers(weald, good, bad, quiet, last, count=5)
+    assert [one[:2] for one in told] == [("CA", "GOOD"), ("AA", "GOOD"), ("CA", "BAD"), ("AE", "BAD"), ("CE", "LAST")]
+    assert [bool(one[2]) for one in told] == [False, False, False, True, True]
+    assert [raw for _, raw in weald.dead_letters()] == [bad, last]
+
+
 def test_what_is_acknowledged_is_kept_as_it_came(weald):
     message = adt("A28", pid(cx("A100"), who=ALICE))
     weald.accept(message)

@@ -330,18 +330,34 @@ def test_an_answer_uses_the_separators_bytes_and_charset_of_the_message():
         ("AL", "NE", "AA", "CA"),
         ("AL", "", "AE", "CE"),
         ("al", "NE", "AR", "CR"),
-        ("NE", "AL", "AA", None),
-        ("", "AL", "AA", None),
-        ("ER", "NE", "AA", None),
+        ("ER", "NE", "AA", ""),
         ("ER", "NE", "AR", "CR"),
         ("SU", "NE", "AA", "CA"),
-        ("SU", "NE", "AE", None),
+        ("SU", "NE", "AE", ""),
         ("??", "NE", "AE", "CE"),
+        ("AL", "AL", "AA", "CA AA"),
+        ("AL", "al", "AE", "CA AE"),
+        ("AL", "AL", "AR", "CR"),
+        ("AL", "ER", "AA", "CA"),
+        ("AL", "ER", "AE", "CA AE"),
+        ("AL", "SU", "AA", "CA AA"),
+        ("AL", "SU", "AE", "CE"),
+        ("AL", "??", "AE", "CE"),
+        ("ER", "AL", "AE", "AE"),
+        ("NE", "AL", "AA", "AA"),
+        ("", "AL", "AE", "AE"),
+        ("NE", "AL", "AR", ""),
     ],
 )
-def test_enhanced_mode_answers_as_msh_15_asks(accept, application, code, wanted):
+def test_enhanced_mode_answers_as_msh_15_and_msh_16_ask(accept, application, code, wanted):
     header = er7.head(HEAD + f"|||{accept}|{application}".encode())
-    assert er7.answer_code(header, code) == wanted
+    assert " ".join(er7.answer_codes(header, code)) == wanted
+
+
+def test_an_application_acknowledgement_of_enhanced_mode_asks_for_none_itself():
+    header = er7.head(HEAD + b"|||AL|AL")
+    made = {code: er7.head(er7.acknowledgement(header, code, control_id="W1", now="2026-01-01T12:00:00.000000Z")) for code in ("CA", "AA", "AE")}
+    assert {code: (one.field(15), one.field(16)) for code, one in made.items()} == {"CA": ("", ""), "AA": ("NE", "NE"), "AE": ("NE", "NE")}
 
 
 @pytest.mark.parametrize(
