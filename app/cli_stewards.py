@@ -22,6 +22,7 @@ from app.ingest.reviews import AUDIT
 from app.principal import SYSTEM
 from app.services import Services, services_from_settings
 from app.settings import load_settings
+from matching.records import NUMBER
 from matching.waterfall import spelled
 
 PRINTED = 120
@@ -267,7 +268,8 @@ def _print(found: Explanation) -> None:
     click.echo("bounds: " + ", ".join(f"{one['grade']} from {one['weight']:+.2f}" for one in why["bounds"]) + (", calibrated" if why["calibrated"] else ""))
     for edge in found.edges:
         grade = "" if edge.weight is None else f", {edge.grade} at {edge.weight:+.2f},"
-        click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause})")
+        reason = ": one verified NHS number links by itself, whatever the other fields weigh" if edge.kind == NUMBER else ""
+        click.echo(f"edge: {edge.kind}{grade} by {edge.agent} ({edge.cause}){reason}")
     for edge in found.earlier:
         click.echo(f"earlier: {edge.kind}, {edge.grade} at {edge.weight:+.2f}, by {edge.agent} ({edge.cause}), from {edge.occurred} to {edge.closed} ({edge.ended_by})")
     click.echo(f"blocking keys shared: {', '.join(found.shared) or 'none'}")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from app.cli import main, weald
 from tests.flow.doors import mrn
-from tests.flow.messages import adt, cx, pid
+from tests.flow.messages import NUMBERS, adt, cx, pid
 
 ALICE = {5: "Marchant^Alice^Rose", 7: "19840523", 8: "F", 11: "14 Oakfield Road^^Haywards Heath^^RH16 9ZE", 13: "01632 960144"}
 ANNA = {**ALICE, 5: "Marchant^Anna^Jane"}
@@ -42,6 +42,14 @@ def test_explain_names_levels_and_says_whether_they_are_together(run):
     assert "edge: match, certain at +" in said.output
     assert "They are one person now." in said.output
     assert "Marchant" not in said.output
+
+
+def test_explain_says_why_a_number_links_two_records_that_say_little_else(run, weald):
+    moved = {5: "Field^Alice", 7: "19840523", 8: "F", 11: "2 Alder Walk^^Hove^^BN3 1AA"}
+    for trust, who in (("RTK", ALICE), ("RXC", moved)):
+        weald.accept(adt("A28", pid(cx("D400", trust), number=NUMBERS["alice"], who=who), trust=trust))
+    said = run("explain", mrn("D400"), mrn("D400", "RXC"))
+    assert re.search(r"edge: number, certain at .*: one verified NHS number links by itself", said.output)
 
 
 def test_explain_of_the_twin_names_the_cap(run):
