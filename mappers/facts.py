@@ -32,6 +32,14 @@ class Stamp(NamedTuple):
     source: str
 
 
+def period_from_dates(start: str | None, end: str | None) -> dict[str, str]:
+    """The FHIR Period of two ISO dates, as far as they are given; a start after the end is left out (per-1)."""
+    if start and end:
+        size = min(len(start), len(end))
+        start = start if start[:size] <= end[:size] else None
+    return {key: value for key, value in (("start", start), ("end", end)) if value}
+
+
 @dataclass(frozen=True, slots=True)
 class IdentifierFact:
     """One identifier: ``system`` URI, exact ``value``, v2-0203 ``type_code``, owner ODS (None: NHS number).

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mappers.context import NHS_NUMBER, ODS_CODE
-from mappers.facts import IdentifierFact, Stamp
+from mappers.facts import IdentifierFact, Stamp, period_from_dates
 from mappers.patient import PatientState, Said
 
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -146,7 +146,7 @@ def identifier(fact: IdentifierFact) -> dict[str, Any]:
     if use:
         found["use"] = use
     found.update(type={"coding": [{"system": V2_0203, "code": fact.type_code}]}, system=fact.system, value=fact.value)
-    period = {key: value for key, value in (("start", fact.start), ("end", fact.end)) if value}
+    period = period_from_dates(fact.start, fact.end)
     if period:
         found["period"] = period
     if fact.owner:

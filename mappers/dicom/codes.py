@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,16 +12,21 @@ from mappers.dicom.tables import CODING_SYSTEMS, DCM, KNOWN_MODALITIES, LATERALI
 
 NICIP = "https://nicip.nhs.uk"
 _Item = Mapping[str, Any]
+_CODE = re.compile(r"\S+(?:\s\S+)*")
+_URI = re.compile(r"\S+")
 
 
 def coding_from_code(item: _Item, schemes: Iterable[_Item], scope: str, flags: set[str]) -> dict[str, Any] | None:
-    """The Coding of a code item; None where it holds no code, or a retired SNOMED code with no successor.
+    """The Coding of a code item; None where it holds no code, one that is no FHIR code, or a retired SNOMED code with no successor.
 
     ``schemes`` are the items of (0008,0110), ``scope`` is the URI under which a source's own schemes are named.
     """
     code = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
     designator = item.get("CodingSchemeDesignator", "")
     if not code or not (designator or "URNCodeValue" in item):
+        return None
+    if not _CODE.fullmatch(code):
+        flags.add("value-invalid")
         return None
     if designator in RETIRED_SNOMED:
         code = snomed_from_retired(code)
@@ -49,8 +55,8 @@ def _declared(designator: str, schemes: Iterable[_Item]) -> str | None:
     for scheme in schemes:
         if designator and scheme.get("CodingSchemeDesignator") == designator:
             uid = scheme.get("CodingSchemeUID")
-            url: str | None = scheme.get("CodingSchemeURL")
-            return url or (f"urn:oid:{uid}" if uid else None)
+            url: str = scheme.get("CodingSchemeURL", "")
+            return url if _URI.fullmatch(url) else f"urn:oid:{uid}" if uid else None
     return None
 
 
@@ -76,10 +82,10 @@ def concepts_from_codes(items: Iterable[_Item], schemes: Iterable[_Item], scope:
 
 
 def modality_coding(modality: str, scope: str, flags: set[str]) -> dict[str, str]:
-    """The Coding of a modality: of the DICOM system where the term is defined, else scoped to the source."""
+    """The Coding of a modality: of the DICOM system where the term is defined, else scoped to the source; of what is no FHIR code, its text."""
     if modality not in KNOWN_MODALITIES:
         flags.add("modality-unknown")
-        return {"system": f"{scope}/modality", "code": modality}
+        return {"system": f"{scope}/modality", "code" if _CODE.fullmatch(modality) else "display": modality}
     display = dicom_term(modality)
     return {"system": DCM, "code": modality, **({"display": display} if display else {})}
 

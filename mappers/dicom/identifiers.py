@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -19,10 +20,10 @@ def authority_from_issuer(
 ) -> tuple[Authority, str | None] | None:
     """The Authority that an issuer names, and the v2-0203 type sent with it; None where no issuer is named.
 
-    The universal entity id comes first, then the namespace; both may stand in the source's table.
+    The universal entity id comes first, then the namespace; both may stand in the source's table. Spaces in a type count once, as in HL7 feeds.
     """
     qualifier = qualifiers[0] if qualifiers else {}
-    type_code = qualifier.get("IdentifierTypeCode")
+    type_code = " ".join(qualifier.get("IdentifierTypeCode", "").split()) or None
     if type_code in ("NH", "NHS"):
         return NHS, "NH"
     universal = qualifier.get("UniversalEntityID")
@@ -42,7 +43,9 @@ def _named_nhs(name: str) -> Authority | None:
 
 
 def system_from_universal_id(value: str, type: str | None) -> str | None:
-    """The FHIR system of a universal entity id by its type (PS3.3 10.14): ISO, URI or UUID; else None."""
+    """The FHIR system of a universal entity id by its type (PS3.3 10.14): ISO, URI or UUID; None of others, and where it is no URI."""
+    if re.search(r"\s", value):
+        return None
     if type == "ISO":
         return f"urn:oid:{value.removeprefix('urn:oid:')}"
     if type == "UUID":

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mappers import nhs_number
 from mappers.context import NHS_NUMBER, Authority, MappingContext
-from mappers.facts import IdentifierFact
+from mappers.facts import IdentifierFact, period_from_dates
 from mappers.hl7v2 import tables
 from mappers.hl7v2.er7 import DELETED, Delimiters
 
@@ -180,8 +180,7 @@ def _name_use(code: str) -> str | None:
 
 def _period(start: str, end: str) -> dict[str, str]:
     """Period of two TS, by day."""
-    given = {"start": start and date_from_ts(start), "end": end and date_from_ts(end)}
-    return {key: value for key, value in given.items() if value}
+    return period_from_dates(date_from_ts(start) if start else None, date_from_ts(end) if end else None)
 
 
 def _dated(element: dict[str, Any], repeat: str, parts: list[str], d: Delimiters, *, range_at: int, start_at: int) -> dict[str, Any]:
@@ -286,6 +285,8 @@ def identifier_from_cx(
             system = f"{system}/{quote(code, safe='')}"
     start = date_from_ts(parts[6]) if parts[6] else None
     end = date_from_ts(parts[7]) if parts[7] else None
+    if start and end and period_from_dates(start, end) == {"end": end}:
+        flags.append("period-invalid")
     ended = deleted or (end is not None and end < day)
     return IdentifierFact(system, value, code, authority.owner, None, start, end, status, assumed, True, ended)
 

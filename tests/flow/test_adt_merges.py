@@ -482,3 +482,12 @@ def test_a_message_under_a_number_alone_takes_nothing_from_the_record_that_answe
     found = weald.get(f"Patient/{own(weald, 'M1')['id']}/$explain?other={mrn('X1', 'RXC')}")["parameter"]
     levels = {one["part"][0]["valueCode"]: one["part"][1]["valueInteger"] for one in found if one["name"] == "field"}
     assert (levels["birth-date"], levels["nhs-number"]) == (1, 1)
+
+
+def test_an_identifier_whose_period_ends_before_it_starts_blocks_no_feed(weald):
+    """R4 per-1: sent so, or become so by a merge dated before the number starts."""
+    weald.accept(adt("A28", pid("P1^^^RTK^MR^^20250601", who=ALICE)), adt("A28", pid(cx("P2"), "X9^^^RTK^PI^^20250601^20240101", who=ALICE)))
+    weald.accept(adt("A28", pid(cx("P3"), who={**ALICE, 5: "HOLLIS^ALICE^^^^^L^^^^^20250601^20240101"})))
+    weald.accept(adt("A40", pid(cx("P2"), who=ALICE), mrg("P1^^^RTK^MR"), at="20250302120000"))
+    old = [one for one in weald.patient(mrn("P2"))["identifier"] if one["value"] == "P1"]
+    assert [(one["use"], one["period"]) for one in old] == [("old", {"end": "2025-03-02"})]

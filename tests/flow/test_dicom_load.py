@@ -251,3 +251,16 @@ def test_a_moment_that_is_none_loses_no_study(weald, tmp_path, moment):
     assert weald.load(wrong, good, source="RTK-PACS").accepted == 2
     assert weald.load(image(tmp_path, patient="A100", study=1, number=1, InstanceCoercionDateTime="20250401120000"), source="RTK-PACS").rejected == []
     assert len(weald.found("ImagingStudy?_count=5")) == 2
+
+
+def test_a_code_that_is_no_fhir_code_is_left_out_and_its_text_kept(weald, tmp_path):
+    """imaging.md 1.1; R4 code: no two spaces in a row."""
+    path = image(tmp_path, Modality="C  T")
+    ds = pydicom.dcmread(path)
+    ds.ProcedureCodeSequence = [pydicom.Dataset()]
+    ds.ProcedureCodeSequence[0].CodeValue, ds.ProcedureCodeSequence[0].CodingSchemeDesignator, ds.ProcedureCodeSequence[0].CodeMeaning = "X  1", "SCT", "Head"
+    ds.save_as(path)
+    assert counts(weald.load(path, source="RTK-PACS")) == (1, 0, 0)
+    found = study(weald)
+    assert (found["procedureCode"], found["series"][0]["modality"]["display"]) == ([{"text": "Head"}], "C  T")
+    assert {"value-invalid", "modality-unknown"} <= {tag["code"] for tag in found["meta"]["tag"]}

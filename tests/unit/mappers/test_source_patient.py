@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -119,6 +120,13 @@ def test_identifiers_of_merged_records_are_shown_as_old(state_of, facts, stamp, 
         ("1", None, None),
         ("2", "old", {"end": "2024-05-02"}),
     ]
+
+
+def test_an_identifier_that_a_merge_ends_before_it_starts_has_no_start(state_of, facts, stamp, mrn):
+    former = [(replace(mrn("2"), start="2024-06-01"), "2024-05-02T09:00:00.000000Z")]
+    shown = patient(state_of((facts(mrn("1")), stamp(1))), former=former)
+    assert shown["identifier"][1]["period"] == {"end": "2024-05-02"}
+    assert fhir.faults(shown) == []
 
 
 def test_a_restricted_patient_shows_neither_address_nor_telecom_nor_gp_nor_contact(state_of, facts, stamp, mrn):

@@ -49,6 +49,22 @@ def test_a_scheme_of_the_sources_own_is_scoped_and_flagged(designator: str) -> N
     assert flags == {"code-system-unknown"}
 
 
+@pytest.mark.parametrize("designator", ["SCT", "SRT"])
+def test_what_is_no_fhir_code_leaves_its_text_and_is_flagged(designator: str) -> None:
+    """R4 code: no two spaces in a row."""
+    assert _coding("T-D  4000", designator) == (None, {"value-invalid"})
+    assert concepts_from_codes([{"CodeValue": "X  1", "CodingSchemeDesignator": designator, "CodeMeaning": "Head"}], (), SCOPE, set()) == [{"text": "Head"}]
+    assert modality_coding("C  T", SCOPE, set()) == {"system": f"{SCOPE}/modality", "display": "C  T"}
+    assert modality_coding("C T", SCOPE, set()) == {"system": f"{SCOPE}/modality", "code": "C T"}
+
+
+def test_a_url_that_is_none_names_no_system() -> None:
+    item = {"CodeValue": "X1", "CodingSchemeDesignator": "99A"}
+    scheme = {"CodingSchemeDesignator": "99A", "CodingSchemeURL": "see our site"}
+    assert coding_from_code(item, [{**scheme, "CodingSchemeUID": "1.2"}], SCOPE, set()) == {"system": "urn:oid:1.2", "code": "X1"}
+    assert coding_from_code(item, [scheme], SCOPE, set()) == {"system": f"{SCOPE}/99A", "code": "X1"}
+
+
 @pytest.mark.parametrize("designator", ["SRT", "SNM3", "99SDM"])
 def test_retired_snomed_codes_become_concept_ids(designator: str) -> None:
     assert _coding("T-D4000", designator, CodingSchemeVersion="1") == (

@@ -59,6 +59,8 @@ def test_one_patient_id_at_two_trusts_has_two_keys() -> None:
         ({"LocalNamespaceEntityID": "RTK"}, f"{BASE}/Id/RTK/mrn"),
         ({"IdentifierTypeCode": "PI", "LocalNamespaceEntityID": "RTK"}, f"{BASE}/Id/RTK/mrn"),
         ({"IdentifierTypeCode": "XX", "LocalNamespaceEntityID": "RTK"}, f"{BASE}/Id/RTK/mrn/XX"),
+        ({"IdentifierTypeCode": "X  X", "LocalNamespaceEntityID": "RTK"}, f"{BASE}/Id/RTK/mrn/X%20X"),
+        ({"UniversalEntityID": "http://x y", "UniversalEntityIDType": "URI"}, f"{BASE}/Id/RTK/HTTP%3A%2F%2FX%20Y"),
     ],
 )
 def test_the_issuer_names_the_system(values: dict[str, str], system: str) -> None:

@@ -106,6 +106,7 @@ def test_date_times_keep_their_precision_and_offset(text, value):
         ("SMITH^^^^^^A", {"use": "anonymous", "family": "SMITH"}),
         ("SMITH^^^^^^??", {"family": "SMITH"}),
         ("SMITH^^^^^^L^^^^^20100101^20200229", {"use": "official", "family": "SMITH", "period": {"start": "2010-01-01", "end": "2020-02-29"}}),
+        ("SMITH^^^^^^L^^^^^20200229^2010", {"use": "official", "family": "SMITH", "period": {"end": "2010"}}),
         ("SMITH^^^^^^^^^2010&2011", {"family": "SMITH", "period": {"start": "2010", "end": "2011"}}),
         ("SMITH^^^^^^^^^^x", {"family": "SMITH"}),
         ("^^^JR^MR", None),
@@ -259,6 +260,13 @@ def test_a_deleted_identifier_has_no_value_and_an_expired_one_keeps_it(context):
     assert now is not None
     assert not now.ended
     assert datatypes.identifier_from_cx("^^^RTK^MR", D, context, [], day="2024-05-01") is None
+
+
+def test_an_identifier_that_ends_before_it_starts_is_flagged_and_ended(context):
+    flags: list[str] = []
+    fact = datatypes.identifier_from_cx("1^^^RTK^MR^^20240101^2023", D, context, flags, day="2024-05-01")
+    assert fact is not None
+    assert (fact.start, fact.end, fact.ended, flags) == ("2024-01-01", "2023", True, ["period-invalid"])
 
 
 def test_the_deleted_nhs_number_is_not_called_a_bad_one(context):
