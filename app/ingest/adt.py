@@ -140,7 +140,7 @@ def apply_event(work: Work, source: Source, event: AdtEvent) -> None:
 def _tell_subject(work: Work, source: Source, event: AdtEvent, facts: PatientFacts) -> None:
     """Tell the record that answers for the one named, at the time of the event, what the message says of it."""
     spoken = resolve_or_create(work, source, facts, event.event_time)
-    work.named["subject"] = spoken.named.id
+    work.name("subject", spoken.named, facts)
     if event.event_time > spoken.named.last_event:
         spoken.named.last_event = event.event_time
         work.change(spoken.named)

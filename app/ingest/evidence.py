@@ -23,6 +23,7 @@ STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubt
 """What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good;
 records that carry it look like two people, and for these it is no evidence until a steward settles that."""
 MOTHERS_MAIDEN_NAME = f"{HL7}/patient-mothersMaidenName"
+_SEXES = {"male": "m", "female": "f"}
 UNUSABLE_SYSTEM = "/study-patient"
 """How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
 
@@ -123,9 +124,14 @@ def verified_number(tx: Snapshot, services: Services, state: PatientState) -> st
 
     That it is stopped or in doubt is left out: what a trust's merges come to must not hang on who else carries the number.
     """
-    facts = record_facts([state])
-    learned = Learned(superseded=learned_of_number(tx, facts.nhs_number).superseded) if facts.nhs_number else NOTHING_LEARNED
-    seen = unlearned(services, facts, learned)
+    live = state.nhs_number()
+    return "" if live is None else evidential_number(tx, services, live.fact.value, state.nhs_status(live.fact.value), labelled=live.fact.labelled)
+
+
+def evidential_number(tx: Snapshot, services: Services, number: str, status: str | None = "01", *, labelled: bool = True) -> str:
+    """An NHS number of that status where it is evidence, or the one that has taken its place; "" where it is none. As in ``verified_number``."""
+    learned = Learned(superseded=learned_of_number(tx, number).superseded) if number else NOTHING_LEARNED
+    seen = unlearned(services, RecordFacts(nhs_number=number, nhs_status=status, nhs_labelled=labelled), learned)
     return seen.nhs_number if seen.nhs_state == EVIDENTIAL else ""
 
 
@@ -279,6 +285,9 @@ def contradicts(work: Work, header: str, record: Record) -> bool:
     """
     if record.state.header_only or not record.state.real:
         return False
-    said = demographics_of(work, record)
-    levels = compare(unpack(header.encode()), said).levels
+    one = unpack(header.encode())
+    sex = (_first_value([record.state, *(below.state for below in work.below(record))], "gender") or {}).get("value", "")
+    if not one.sex or not sex or _SEXES.get(sex) == one.sex:
+        return False
+    levels = compare(one, demographics_of(work, record)).levels
     return levels[GIVEN] >= 5 and levels[FAMILY] >= 5 and levels[BIRTH_DATE] == 6 and levels[SEX] == 2

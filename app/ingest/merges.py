@@ -52,7 +52,7 @@ def _named(work: Work, source: Source, said: Statements, role: str, stamp: Stamp
     if found.record is not None:
         ask_of_two(work, found)
     record = found.record or enrol(work, source, facts, stamp.event_time)
-    work.named[role] = record.id
+    work.name(role, record, facts)
     work.tell(record, found.facts_for(record, facts), stamp)
     work.save(record)
     return record
@@ -66,7 +66,7 @@ def _owns(source: Source, facts: PatientFacts) -> bool:
 
 def _number(work: Work, record: Record, said: Statements, stamp: Stamp) -> None:
     """An NHS number alone in the second PID joins the first one's record, or is taken off it."""
-    work.named["number"] = record.id
+    work.name("number", record, said["number"])
     work.tell(record, said["number"], stamp)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from app.store.contract import RECORD, Snapshot, Transaction
+from mappers.context import NHS_NUMBER
+from mappers.facts import PatientFacts
 from mappers.patient import PatientState
 
 ALWAYS = "0001-01-01T00:00:00.000000Z"
@@ -24,7 +26,8 @@ class Record:
     ``replaced`` is the event time of the merge that made it inactive, ``content`` the key of what its Patient shows,
     ``studies`` whether any study was ever filed under it, ``former`` the person ids it once had, newest first;
     ``told`` the key of what it shows of itself, ``source`` (agent, message) of what last changed that; ``stored`` the state's bytes.
-    ``merges`` whether a merge or unlink was ever told of it, ``last_event`` the time of the newest event that named it as its subject.
+    ``merges`` whether a merge or unlink was ever told of it, ``last_event`` the time of the newest event that named it as its subject;
+    ``numbers`` the NHS numbers that messages ever called verified under its identifiers, whatever became of them, None where that was not noted from the first.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Record:
     source: list[str] = field(default_factory=list)
     merges: bool = False
     last_event: str = ""
+    numbers: list[str] | None = None
     stored: bytes = b""
 
     @property
@@ -60,6 +64,11 @@ def record_from_body(body: bytes) -> Record:
     head, _, state = body.partition(b"\n")
     values: dict[str, Any] = orjson.loads(head)
     return Record(state=PatientState.from_json(state), stored=state, **values)
+
+
+def called_verified(facts: PatientFacts) -> set[str]:
+    """The NHS numbers that a message calls verified. No other can be evidence, but it was said in another message."""
+    return {one.value for one in facts.identifiers if one.system == NHS_NUMBER and one.value and one.status == "01" and not one.ended}
 
 
 def index_key(organisation: str, identifier: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
@@ -49,7 +50,7 @@ def retell(work: Work, records: Sequence[Record]) -> None:
         return
     before = {record.id: record.state for record in records}
     for record in records:
-        record.state = _headers(work, record)
+        record.state = headers_of(work, record)
     own = [one for one in found if one.named == one.answering]
     for one in own:
         _tell(work, records, one)
@@ -70,37 +71,23 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     if found is None:
         return now
     by_id = {record.id: record for record in records}
-    states = {record.id: _headers(work, record) for record in records}
+    states = {record.id: headers_of(work, record) for record in records}
     for one in found:
         routed = one.named != one.answering
-        if not routed or not contradicts(work, header_demographics(work, one.facts, one.stamp), by_id[one.answering]):
+        if not routed or not is_strange(work, one, by_id[one.answering]):
             states[one.named] = states[one.named].apply(one.facts, one.stamp)
     return states
 
 
-def as_merged(work: Work, records: Sequence[Record], said: Iterable[Statement], merges: Mapping[str, tuple[str, str]]) -> dict[str, PatientState]:
-    """What each record would have been told of all that was ``said``, by id, were these the merges (of a record: its survivor, and since when).
-
-    Records of the past, of which something was said since their merge, are left out.
-    """
-    by_id = {record.id: record for record in records}
-    states = {record.id: _headers(work, record) for record in records}
-    inside = [one for one in said if one.named in by_id]
-    for one in sorted(inside, key=lambda one: (_answering(one, merges) != one.named, one.stamp[1:])):
-        answering = _answering(one, merges)
-        if answering == one.named or not contradicts(work, header_demographics(work, one.facts, one.stamp), replace(by_id[answering], state=states[answering])):
-            states[answering] = states[answering].apply(one.facts, one.stamp)
-    return {id: state for id, state in states.items() if id not in merges or by_id[id].last_event < merges[id][1]}
+def is_strange(work: Work, one: Statement, record: Record) -> bool:
+    """Whether what a message says under a merged number contradicts the record that answers for it."""
+    if one.stamp not in work.packed:
+        work.packed[one.stamp] = header_demographics(work, one.facts, one.stamp)
+    return contradicts(work, work.packed[one.stamp], record)
 
 
-def _answering(one: Statement, merges: Mapping[str, tuple[str, str]]) -> str:
-    id = one.named
-    while one.subject and id in merges and one.stamp.event_time >= merges[id][1]:
-        id = merges[id][0]
-    return id
-
-
-def _headers(work: Work, record: Record) -> PatientState:
+def headers_of(work: Work, record: Record) -> PatientState:
+    """What image headers alone say of the record."""
     state = PatientState.empty()
     for facts, stamp in headers_under(work, record):
         state = state.apply(facts, stamp)
@@ -111,23 +98,32 @@ def statements_of(work: Work, records: Iterable[Record]) -> list[Statement] | No
     """All that messages said of the records, in the order of the events; None where one of them cannot be read any more."""
     by_id = {record.id: record for record in records}
     found: list[Statement] = []
-    for _, body in work.tx.find(MESSAGE, "record", sorted(by_id)):
+    for key, body in work.tx.find(MESSAGE, "record", sorted(by_id)):
         head, _, raw = body.partition(b"\n")
         said = orjson.loads(head)
-        source = work.services.sources.by_code(said["source"])
-        if source is None:
+        heard = work.heard.get(key) or _heard(work, said, raw)
+        if heard is None:
             return None
-        try:
-            event = event_of(work.services, raw, source, said["received"])
-        except Er7Error:
-            return None
-        facts = statements(event)
+        work.heard[key] = heard
+        stamp, facts = heard
         for role, id in said["named"].items():
             if id in by_id:
                 record = by_id[id]
-                about = answering_at(work, record, event.event_time) if role == "subject" else record
-                found.append(Statement(id, about.id, facts[role], event.stamp, role == "subject"))
+                about = answering_at(work, record, stamp.event_time) if role == "subject" else record
+                found.append(Statement(id, about.id, facts[role], stamp, role == "subject"))
     return sorted(found, key=lambda one: one.stamp[1:])
+
+
+def _heard(work: Work, head: Mapping[str, Any], raw: bytes) -> tuple[Stamp, Mapping[str, PatientFacts]] | None:
+    """When and by what a kept message spoke, and what it says of each patient; None where it cannot be read any more."""
+    source = work.services.sources.by_code(head["source"])
+    if source is None:
+        return None
+    try:
+        event = event_of(work.services, raw, source, head["received"])
+    except Er7Error:
+        return None
+    return event.stamp, statements(event)
 
 
 def _tell(work: Work, records: Sequence[Record], one: Statement) -> None:
@@ -150,7 +146,7 @@ def _without_others(work: Work, records: Sequence[Record], record: Record, one: 
 
 def _tell_survivor(work: Work, records: Sequence[Record], one: Statement) -> None:
     survivor = next(record for record in records if record.id == one.answering)
-    if contradicts(work, header_demographics(work, one.facts, one.stamp), survivor):
+    if is_strange(work, one, survivor):
         ask_of_stranger(work, survivor, f"{one.stamp.source}#{one.stamp.control_id}")
     else:
         _tell(work, records, one)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from app.ingest.assertions import owner_of
 from app.ingest.edges import ASSERTED, STEWARD, Edge, close_edge, edge_from_body, edges_by_id, edges_of, put_edge, reopen_edge
-from app.ingest.evidence import verified_number
+from app.ingest.numbers import MergedNumbers
 from app.ingest.records import Record
-from app.ingest.retelling import Statement, as_merged, as_named, retell, statements_of
+from app.ingest.retelling import as_named, retell
 from app.ingest.reviews import close_answered, open_review
 from app.ingest.standing_in import stand_in
 from app.ingest.work import Work
@@ -126,35 +125,12 @@ def _as_told(edge: Edge) -> Told:
 def _bars(work: Work, records: Mapping[str, Record], edges: Sequence[Edge]) -> Bars:
     """Why two groups of records may not be one: a steward's word, or verified NHS numbers that differ, as sent under their own identifiers or after the merge."""
     parted = [(edge.a, edge.b) for edge in edges if edge.kind == NOT_SAME and edge.agent.startswith(STEWARD) and edge.closed is None]
-    states = as_named(work, list(records.values()))
-    numbers: dict[str, str] = {}
-
-    def number(id: str) -> str:
-        if id not in numbers:
-            numbers[id] = verified_number(work.tx, work.services, states[id])
-        return numbers[id]
-
-    occurred = {edge.id: edge.occurred for edge in edges}
-
-    @cache
-    def said() -> Sequence[Statement]:
-        """All that messages said of the records, read where a merge needs it; nothing where that cannot be read any more."""
-        return statements_of(work, records.values()) or ()
-
-    def number_once_merged(group: frozenset[str], parents: Mapping[str, Told]) -> set[str]:
-        merges = {id: (held.b, occurred[held.id]) for id, held in parents.items() if id in group}
-        if all(records[id].last_event < at for id, (_, at) in merges.items()):
-            return set()
-        merged = as_merged(work, [records[id] for id in sorted(group)], said(), merges)
-        return {verified_number(work.tx, work.services, state) for state in merged.values()} - {""}
+    numbers = MergedNumbers(work, records, {edge.id: edge.occurred for edge in edges})
 
     def bars(first: frozenset[str], second: frozenset[str], parents: Mapping[str, Told]) -> str:
         if any((a in first and b in second) or (b in first and a in second) for a, b in parted):
             return ACROSS_NOT_SAME
-        ours, theirs = ({number(id) for id in side} - {""} for side in (first, second))
-        if ours and theirs and len(ours | theirs) > 1:
-            return ACROSS_NUMBERS
-        return ACROSS_NUMBERS if len(number_once_merged(first | second, parents)) > 1 else ""
+        return ACROSS_NUMBERS if numbers.differ(first, second, parents) else ""
 
     return bars
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from app.ingest.identity import mint_id
-from app.ingest.records import Record, found_by_identifier, found_by_person, get_record, record_from_body, save_record
+from app.ingest.records import Record, called_verified, found_by_identifier, found_by_person, get_record, record_from_body, save_record
 from app.principal import together
 from app.services import Services
 from app.store.contract import EVENT, RECORD, Transaction
@@ -44,6 +44,7 @@ class Work:
     ``merges``: (merged, unmerged, linked or unlinked, edge id, record, the other) of each merge and link done or undone; ``explained``: ids of records
     that a Provenance of this change names; ``named`` the records that the message names, by role; ``folded`` the bytes that the
     records of merges had when it was last derived who answers for whom; ``astray`` the records that were told what is now another's;
+    ``heard``: by key of a kept message when and by what it spoke, and what it says of each patient by role; ``packed``: what it says of its subject, as it is compared;
     ``act``: what a steward's decision is called in the events of membership, "" where it is none; ``regrouped`` the persons that such an event tells of;
     ``again``: by id of a record that is matched whether or not it changed, the numbers of the records to match it with, None where
     they are to be searched for.
@@ -68,6 +69,8 @@ class Work:
     folded: dict[str, bytes] = field(default_factory=dict)
     astray: set[str] = field(default_factory=set)
     again: dict[str, Sequence[int] | None] = field(default_factory=dict)
+    heard: dict[str, tuple[Stamp, Mapping[str, PatientFacts]]] = field(default_factory=dict)
+    packed: dict[Stamp, str] = field(default_factory=dict)
     act: str = ""
     regrouped: set[str] = field(default_factory=set)
 
@@ -143,6 +146,7 @@ class Work:
         record = Record(
             id=id, number=self.tx.next_number("record"), organisation=organisation, first_key=f"{organisation}|{first_key}",
             first_event=first_event, person=person, birth_person=person, state=PatientState.empty(),
+            numbers=[],
         )
         self.loaded[id] = record
         return self.change(record)
@@ -162,6 +166,14 @@ class Work:
 
     def _free_id(self, key: str) -> str:
         return next(id for id in self._ids(key) if id not in self.loaded and self.tx.get(RECORD, id) is None)
+
+    def name(self, role: str, record: Record, facts: PatientFacts) -> None:
+        """Note that the message names the record in that role, and which NHS numbers it calls verified there."""
+        self.named[role] = record.id
+        new = called_verified(facts).difference(record.numbers or ())
+        if new and record.numbers is not None:
+            record.numbers = sorted({*record.numbers, *new})
+            self.change(record)
 
     def tell(self, record: Record, facts: PatientFacts, stamp: Stamp) -> None:
         """Fold what a message says into the record."""
