@@ -36,6 +36,7 @@ change and never hold a submitted value.
     |- TooLarge                   413 too-long         AR 207
     |- UnsupportedMedia           415 not-supported
     |- Conflict                   409 conflict
+    |- InvalidOutcome             500 exception        AE 207
     `- StoreUnavailable           503 transient        (the answer is withheld)
 """
 
@@ -185,6 +186,10 @@ class UnsupportedMedia(WealdError):
 
 class Conflict(WealdError):
     status, issue_code = 409, "conflict"
+
+
+class InvalidOutcome(WealdError):
+    """What Weald itself made of something received is no well-formed resource: its own fault, which that one thing meets and no other."""
 
 
 class StoreUnavailable(WealdError):

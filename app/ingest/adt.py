@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
+import structlog
 
-from app.errors import StoreUnavailable, WealdError
+from app.errors import InvalidOutcome, StoreUnavailable, WealdError
 from app.ingest import merges
 from app.ingest.evidence import contradicts, header_demographics
 from app.ingest.frame import Frame
@@ -34,6 +35,8 @@ from mappers.facts import PatientFacts
 from mappers.hl7v2 import er7
 from mappers.hl7v2.errors import Er7Error
 from mappers.hl7v2.messages import AdtEvent
+
+_log = structlog.get_logger("weald.ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def apply_only(services: Services, received: Sequence[Received], principal: Prin
     results = services.store.apply(principal, [_change(services, received[place]) for place in places])
     answers: dict[int, Answer] = {}
     for place, result in zip(places, results, strict=True):
+        if isinstance(result, Failed) and isinstance(result.error, InvalidOutcome):
+            _log.error("message.failed", reason=result.error.text)
         answers[place] = Answer(result.error.acknowledgement, result.error) if isinstance(result, Failed) else result
     for place, one in enumerate(received):
         if one.error is not None:

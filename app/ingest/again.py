@@ -91,19 +91,32 @@ def _finish(services: Services, searches: Mapping[str, Sequence[int]]) -> Change
 
 
 def finish_pending(services: Services, principal: Principal, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Match every record that waits; how many did. The search itself holds up no writer. Where a batch is refused, each of it is tried alone."""
-    done = 0
+    """Match every record that waits; how many did. The search itself holds up no writer.
+
+    Where a batch is refused, each of it is tried alone. What is refused even alone goes on waiting, keeps no other, and is raised at the end.
+    """
+    done, left = 0, dict[str, Failed]()
     while True:
         with services.store.snapshot(principal) as snapshot:
-            records = list(get_records(snapshot, pending(snapshot, BATCH)).values())
+            ids = [id for id in pending(snapshot, BATCH + len(left)) if id not in left]
+            records = list(get_records(snapshot, ids).values())
             searches = {one.id: linking.to_search(snapshot, services, one) for one in records}
         if not searches:
-            return done
+            break
         [result] = services.store.apply(principal, [_finish(services, searches)])
-        if isinstance(result, Failed):
-            _apply(services, principal, [_finish(services, {id: numbers}) for id, numbers in searches.items()])
-        done += len(searches)
+        refused = _refused_alone(services, principal, searches) if isinstance(result, Failed) else {}
+        left |= refused
+        done += len(searches) - len(refused)
         progress(len(searches))
+    for refusal in left.values():
+        raise refusal.error
+    return done
+
+
+def _refused_alone(services: Services, principal: Principal, searches: Mapping[str, Sequence[int]]) -> dict[str, Failed]:
+    """Match each of these records alone; how those failed whose matching is refused, by id."""
+    results = services.store.apply(principal, [_finish(services, {id: numbers}) for id, numbers in searches.items()])
+    return {id: result for id, result in zip(searches, results, strict=True) if isinstance(result, Failed)}
 
 
 def last_sweep(snapshot: Snapshot) -> Swept | None:

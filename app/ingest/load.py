@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 import orjson
 
-from app.errors import BadRequest, SettingsError, TooLarge
+from app.errors import BadRequest, InvalidOutcome, SettingsError, TooLarge
 from app.ingest import adt, dicom, reading
 from app.ingest.again import finish_pending
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
@@ -103,7 +103,8 @@ class Loader:
             progress()
         self._flush_instances()
         self._flush_messages()
-        finish_pending(self._services, self._principal)
+        with suppress(InvalidOutcome):  # what cannot be matched waits for the slow lane, which logs it; the report is of what was loaded
+            finish_pending(self._services, self._principal)
         return self.report
 
     def _take(self, item: Item) -> None:

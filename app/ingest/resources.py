@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from app.errors import InvalidOutcome
 from app.search.entries import entries
 from app.store.content import Content, content_from_resource
 from app.store.contract import Transaction
-from mappers.fhir import validate
+from mappers.fhir import InvalidResource, validate
 
 Token = tuple[str, str, str]
 
@@ -19,9 +20,13 @@ def save_resource(
 ) -> bool:
     """Validate and save a resource made of what a sender said; True where that made a new version.
 
-    ``tokens`` (param, system, code) find it beside what it shows. InvalidResource is a fault of Weald's own.
+    ``tokens`` (param, system, code) find it beside what it shows. Raises InvalidOutcome, a fault of Weald's own: the change that meets it
+    is refused and leaves nothing, those beside it go on.
     """
-    validate(resource)
+    try:
+        validate(resource)
+    except InvalidResource as error:
+        raise InvalidOutcome(f"Weald made an invalid {resource['resourceType']} of it ({error}).") from error
     return save_derived(tx, resource, custodian, summary, tokens)
 
 

@@ -15,7 +15,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter, MapAdapter
 
-from app.errors import LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
+from app.errors import InvalidOutcome, LoginRequired, NotAllowed, NotFound, NotSupported, StoreUnavailable, TooLarge, WealdError
 from app.security.principals import ANYONE, principal_for
 from app.services import Services
 from app.web import health, outcomes
@@ -211,6 +211,7 @@ def create_app(services: Services, metrics: health.Metrics | None = None) -> Fla
         app.add_url_rule(operation.rule, f"{operation.type}${operation.name}", partial(door.operate, operation), methods=METHODS, provide_automatic_options=False)
     app.after_request(door.finish)
     app.register_error_handler(WealdError, door.refused)
+    app.register_error_handler(InvalidOutcome, door.failed)
     app.register_error_handler(HTTPException, door.http_refused)
     app.register_error_handler(Exception, door.failed)
     return app

@@ -2,12 +2,13 @@
 
 import pytest
 
-from app.errors import BusinessRule
+from app.errors import BusinessRule, InvalidOutcome
 from app.ingest import again
 from app.ingest.again import finish_pending, last_sweep, pending, sweep
 from app.principal import SYSTEM
 from app.store.contract import DECISION, EDGE, EVENT
 from tests.flow.doors import mrn
+from tests.flow.images import image
 from tests.flow.messages import ALICE, BEA, CHARLIE, NUMBERS, adt, cx, pid
 
 OLD = {"at": "20250101090000"}
@@ -64,6 +65,34 @@ def test_a_batch_that_is_refused_is_tried_record_by_record(crowded, monkeypatch)
     assert finish_pending(crowded.services, SYSTEM) == len(["X1", "X2"])
     assert waiting(crowded) == []
     assert golden(crowded, AT_RXC) == golden(crowded, mrn("A1"))
+
+
+def test_what_is_refused_even_alone_keeps_no_other(crowded, monkeypatch):
+    crowded.accept(adt("A28", pid(cx("X2", "RXC"), number=NUMBERS["bea"], who=BEA), trust="RXC", **OLD))
+    refused, whole = crowded.patient(AT_RXC)["id"], again.finish
+
+    def refuses_one(work):
+        if refused in work.again:
+            raise InvalidOutcome("Never.")
+        whole(work)
+
+    monkeypatch.setattr(again, "finish", refuses_one)
+    with pytest.raises(InvalidOutcome, match="Never"):
+        finish_pending(crowded.services, SYSTEM)
+    assert waiting(crowded) == [refused]
+    assert golden(crowded, mrn("X2", "RXC")) == golden(crowded, mrn("B1"))
+
+
+def test_a_load_reports_though_a_record_that_waits_cannot_be_matched(crowded, monkeypatch, tmp_path):
+    def refuses(work):
+        if work.again:
+            raise InvalidOutcome("Never.")
+        whole(work)
+
+    whole = again.finish
+    monkeypatch.setattr(again, "finish", refuses)
+    assert crowded.load(image(tmp_path), source="RTK-PACS").accepted == 1
+    assert waiting(crowded) != []
 
 
 def test_what_is_refused_even_alone_is_raised_and_still_waits(crowded, monkeypatch):
