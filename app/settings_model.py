@@ -327,11 +327,12 @@ def _references(settings: Settings) -> Iterator[str]:
 
 
 def _doubles(settings: Settings) -> Iterator[str]:
-    """Names that would leave open which entry is meant."""
+    """Names that would leave open which entry is meant; of one system, number 123 of two trusts would be one patient's (imaging.md 2.1)."""
     named = [
         ("sources and archives share the code", [*settings.sources, *settings.archives]),
         ("two sources have the MSH-3 and MSH-4 patterns", [f"{one.msh3.upper()} / {one.msh4.upper()}" for one in settings.sources.values()]),
         ("two archives have the AE title", [title for one in settings.archives.values() for title in one.ae_titles]),
+        ("two authorities have the identifier system", [one.system for one in settings.authorities.values() if one.system != NHS_NUMBER]),
         ("two authorities have the namespace", [name.upper() for one in settings.authorities.values() for name in one.namespaces]),
     ]
     for sentence, values in named:

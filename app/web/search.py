@@ -91,9 +91,8 @@ class Answer:
         resolver = Resolver(self.exchange.services, self.snapshot, controls, page.commit if page else None)
         hits = self._hits(resolver)
         total = page.total if page else hits.total
-        entries = []
-        if controls.summary != "count":
-            entries = [*self._matches(resolver, hits), *self._includes(resolver, hits), *self._outcomes(resolver)]
+        found = [] if controls.summary == "count" else [*self._matches(resolver, hits), *self._includes(resolver, hits)]
+        entries = [*found, *self._outcomes(resolver)]
         return bundles.bundle("searchset", self._links(hits, total), entries, None if controls.total == "none" else total)
 
     def _hits(self, resolver: Resolver) -> Hits:

@@ -157,6 +157,14 @@ def test_an_unknown_type_is_404(get):
     assert get("Basic?x=y")[0] == 404
 
 
+@pytest.mark.parametrize("count", ["_count=0", "_summary=count"])
+def test_a_count_names_what_it_left_out_too(client, count):
+    lenient = {"Prefer": "handling=lenient"}
+    [told] = client.get(f"/fhir/Patient?surname=x&{count}", headers=lenient).json["entry"]
+    assert (told["search"]["mode"], "surname" in told["resource"]["issue"][0]["details"]["text"]) == ("outcome", True)
+    assert "entry" not in client.get(f"/fhir/Patient?family=field&{count}", headers=lenient).json
+
+
 def test_lenient_handling_names_what_it_left_out(client):
     response = client.get("/fhir/Patient?surname=x&family=field", headers={"Prefer": "handling=lenient"})
     assert response.status_code == 200
