@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from app.errors import MessageRejected, SenderNotAllowed, TooLarge, UnsupportedProcessing, WealdError
 from app.ingest.frame import Frame
 from app.ingest.resolve import local_identifiers
 from app.services import Services
+from app.sources import SourceRegistry
 from mappers.context import NHS_NUMBER, Source
-from mappers.facts import PatientFacts
+from mappers.facts import PatientFacts, Stamp
 from mappers.hl7v2 import er7
 from mappers.hl7v2.errors import Er7Error
 from mappers.hl7v2.messages import AdtEvent, adt_event
 
 _LONGEST_PLAIN = 64
+_SHORT = 4096
+Heard = tuple[Stamp, Mapping[str, PatientFacts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         if services.settings.mode == "production" and head.processing_id != "P":
             raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")
-        message = _message(services, raw, source)
+        message = _message(services.sources, raw, source)
         if source is None:
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         event = adt_event(message, services.sources.context(source, services.now()))
@@ -64,16 +69,29 @@ def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
     return Received(raw, head, source, event)
 
 
-def event_of(services: Services, raw: bytes, source: Source, received: str) -> AdtEvent:
-    """The event of a message that was accepted from ``source`` at that instant. Raises Er7Error where the settings since refuse it."""
-    return adt_event(_message(services, raw, source), services.sources.context(source, received))
+def heard(sources: SourceRegistry, raw: bytes, source: Source, received: str) -> Heard:
+    """When and by what a message spoke that was accepted from ``source`` at that instant, and what it says of each patient by role.
+
+    Raises Er7Error where the settings since refuse it. Records that a feed merges again and again are told the same messages each time: short ones are kept.
+    """
+    return (_heard_before if len(raw) <= _SHORT else _heard)(sources, raw, source.code, received)
 
 
-def _message(services: Services, raw: bytes, source: Source | None) -> er7.Message:
+def _heard(sources: SourceRegistry, raw: bytes, code: str, received: str) -> Heard:
+    source = sources.by_code(code)
+    assert source is not None  # noqa: S101  (it is the code of a source of theirs)
+    event = adt_event(_message(sources, raw, source), sources.context(source, received))
+    return event.stamp, statements(event)
+
+
+_heard_before = lru_cache(maxsize=2048)(_heard)
+
+
+def _message(sources: SourceRegistry, raw: bytes, source: Source | None) -> er7.Message:
     """The message read by its source's character set and limits; bytes that are none raise before anyone asks for a source."""
     if source is None:
         return er7.read(raw)
-    return er7.read(raw, source.charset, limits=services.sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
+    return er7.read(raw, source.charset, limits=sources.limits(source.code), tolerate_utf8=source.tolerate_utf8)
 
 
 def statements(event: AdtEvent) -> dict[str, PatientFacts]:

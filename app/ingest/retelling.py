@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from app.ingest.evidence import contradicts, header_demographics
-from app.ingest.reading import event_of, statements
+from app.ingest.reading import Heard, heard
 from app.ingest.records import ALWAYS, Record, identifier_keys
 from app.ingest.resolve import answering_at, local_identifiers, others_keys
 from app.ingest.reviews import open_review
@@ -101,11 +101,11 @@ def statements_of(work: Work, records: Iterable[Record]) -> list[Statement] | No
     for key, body in work.tx.find(MESSAGE, "record", sorted(by_id)):
         head, _, raw = body.partition(b"\n")
         said = orjson.loads(head)
-        heard = work.heard.get(key) or _heard(work, said, raw)
-        if heard is None:
+        spoken = work.heard.get(key) or _heard(work, said, raw)
+        if spoken is None:
             return None
-        work.heard[key] = heard
-        stamp, facts = heard
+        work.heard[key] = spoken
+        stamp, facts = spoken
         for role, id in said["named"].items():
             if id in by_id:
                 record = by_id[id]
@@ -114,16 +114,15 @@ def statements_of(work: Work, records: Iterable[Record]) -> list[Statement] | No
     return sorted(found, key=lambda one: one.stamp[1:])
 
 
-def _heard(work: Work, head: Mapping[str, Any], raw: bytes) -> tuple[Stamp, Mapping[str, PatientFacts]] | None:
-    """When and by what a kept message spoke, and what it says of each patient; None where it cannot be read any more."""
+def _heard(work: Work, head: Mapping[str, Any], raw: bytes) -> Heard | None:
+    """What ``heard`` has of a kept message; None where it cannot be read any more."""
     source = work.services.sources.by_code(head["source"])
     if source is None:
         return None
     try:
-        event = event_of(work.services, raw, source, head["received"])
+        return heard(work.services.sources, raw, source, head["received"])
     except Er7Error:
         return None
-    return event.stamp, statements(event)
 
 
 def _tell(work: Work, records: Sequence[Record], one: Statement) -> None:

@@ -149,7 +149,7 @@ class Work:
 
     def __init__(self, monkeypatch):
         self.done = Counter()
-        for module, name in ((retelling, "event_of"), (retelling, "contradicts"), (numbers, "verified_number"), (PatientState, "apply")):
+        for module, name in ((retelling, "heard"), (retelling, "contradicts"), (numbers, "verified_number"), (PatientState, "apply")):
             monkeypatch.setattr(module, name, self.counted(name, getattr(module, name)))
 
     def counted(self, name, function):
@@ -174,7 +174,7 @@ def test_an_update_of_records_that_are_merged_round_and_round_reads_nothing_agai
     deliver(services, [("adt", message) for message in looping(60, lambda number: BEAS)])
     work.done.clear()
     deliver(services, [("adt", update("K2", 61, f16="W", **BEAS))])
-    assert work.done["event_of"] == work.done["contradicts"] == 0
+    assert work.done["heard"] == work.done["contradicts"] == 0
     services.store.close()
 
 
