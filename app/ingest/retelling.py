@@ -70,11 +70,9 @@ def as_named(work: Work, records: Sequence[Record]) -> dict[str, PatientState]:
     found = statements_of(work, records) if any(one.is_past for one in records) else None
     if found is None:
         return now
-    by_id = {record.id: record for record in records}
     states = {record.id: headers_of(work, record) for record in records}
     for one in found:
-        routed = one.named != one.answering
-        if not routed or not is_strange(work, one, by_id[one.answering]):
+        if one.named == one.answering or not is_strange(work, one, work.records([one.answering])[0]):
             states[one.named] = states[one.named].apply(one.facts, one.stamp)
     return states
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.ingest import dicom
 from app.principal import SYSTEM
-from app.store.contract import REVIEW
+from app.store.contract import MESSAGE, REVIEW
 from mappers.dicom.dataset import facts_from_bytes
 from tests.flow.images import image
 from tests.flow.messages import ANNA, BEA, BEA_MARRIED, CHARLIE, NUMBERS, adt, cx, mrg, nhs, pid
@@ -180,3 +180,21 @@ def test_a_verified_number_two_merges_deep_counts_before_the_survivors_unverifie
         services = region.told(random.Random(seed).sample(story, len(story)))
         assert len(partition(services)) == 2
         services.store.close()
+
+
+def said(day, *locals, who=BEA, trigger="A31", **more):
+    return adt(trigger, pid(*map(cx, locals), who=who, **more), at=at(day), control_id=f"S{day}")
+
+
+def test_a_number_alone_whose_record_answers_elsewhere_by_then_is_asked_of_that_record_too(region):
+    """Bea's number alone is under M4's merges when an older message and an older merge part them: its survivor is none of those that hold the number now."""
+    story = [
+        said(2, "M1", who=CHARLIE, number=NUMBERS["anna"], status="02"), said(17, "M4", "M5", trigger="A03"), merge("M4", "M2", 10),
+        said(20, "M2", who=ANNA, number=NUMBERS["bea"], status=None, trigger="A03"), said(18, "M4", "M5", number=NUMBERS["anna"]), numbered(12),
+        merge("M3", "M4", 14), merge("M5", "M4", 7), merge("M4", "M5", 8), said(3, "M4", who=ANNA, number=NUMBERS["bea"], status=None, trigger="A08"),
+        said(6, "M3", who=BEA_MARRIED, number=NUMBERS["charlie"], trigger="A03"), merge("M1", "M5", 4), said(19, "M2", who=CHARLIE, trigger="A08"),
+    ]  # fmt: skip
+    services = region.told(story)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        assert len(snapshot.scan(MESSAGE, limit=100)) == len(story)
+    services.store.close()
