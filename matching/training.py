@@ -49,7 +49,6 @@ LEAST_MATCHES = 20.0
 FILLED = 0.05
 
 LEAST_M = 0.5
-LEAST_FIELDS = 2
 LARGEST_LAMBDA_CHANGE = 0.2
 MOST_DROPPED = 3
 MOST_MATCHES = 25
@@ -401,7 +400,7 @@ def train(
 def _level_refusals(levels: Mapping[str, tuple[Level, ...]], merged: Sequence[str], dropped: Sequence[str]) -> list[str]:
     """Why what was learned of the fields shows a collapse (matching.md 5, Collapse)."""
     found = [f"pooling merged level 1 of {name}" for name in merged] + level_refusals(levels)
-    if len(levels) < LEAST_FIELDS:
+    if len(levels) == 1:
         found.append("one field alone tells a match from chance no more than a coin does; give more columns, or a model")
     if len(dropped) > MOST_DROPPED:
         found.append(f"{len(dropped)} key families were dropped, more than {MOST_DROPPED}")

@@ -315,6 +315,8 @@ def test_collapses_of_levels_are_told():
         "m of level 1 of birth_date is below 0.5", "4 key families were dropped, more than 3",
     ]  # fmt: skip
     assert training._level_refusals({}, [], ["a"] * 3) == []
+    assert training._level_refusals({"sex": (Level(0.9, 0.5),), "city": (Level(0.9, 0.1),)}, [], []) == []
+    assert [one[:15] for one in training._level_refusals({"email": (Level(0.9, 0.1),)}, [], [])] == ["one field alone"]
 
 
 def test_pairs_that_look_sure_must_be():
