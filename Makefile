@@ -32,7 +32,7 @@ lint: $(DEV_STAMP)  ## style, types and the arrows between rooms
 	$(BIN)/lint-imports
 
 unit: $(DEV_STAMP)  ## the tests, with coverage
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --skip-covered --include='mappers/*,matching/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered --include='app/*' --fail-under=96
 	$(MAKE) --no-print-directory bench-quick
