@@ -60,7 +60,7 @@ def test_no_two_people_are_one_person_and_hardly_a_true_link_is_missed(region, t
     assert found.absent == 0
     assert found.quality.over_merged == 0
     assert found.quality.pairs.precision == 1.0
-    assert found.quality.pairs.recall >= 0.975
+    assert found.quality.pairs.recall >= 0.974  # .9742: one true pair fewer since a verified number in doubt forbids another (ADR 23)
 
 
 def asked_together(region):
