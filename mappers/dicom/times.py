@@ -24,7 +24,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _offset(text: str | None) -> timezone | None:
+def zone_from_offset(text: str | None) -> timezone | None:
     """The zone of a (0008,0201) such as +0100; None where it is absent or no offset."""
     match = _OFFSET.fullmatch(text or "")
     if not match:
@@ -45,7 +45,7 @@ def moment_from_da_tm(date: str, time: str | None, offset: str | None, zone: str
     """
     if not time:
         return Moment(date)
-    sent = _offset(offset)
+    sent = zone_from_offset(offset)
     if sent:
         return Moment(f"{date}T{time}{_text(sent.utcoffset(None))}")
     first = _local(date, time).replace(tzinfo=_zone(zone))
@@ -79,7 +79,7 @@ def instant_from_da_tm(date: str | None, time: str | None, offset: str | None, z
     if not date:
         return ""
     fraction = time[8:].ljust(7, "0") if time and len(time) > 8 else ".000000"
-    local = _local(date, (time or "00:00:00")[:8]).replace(tzinfo=_offset(offset) or _zone(zone))
+    local = _local(date, (time or "00:00:00")[:8]).replace(tzinfo=zone_from_offset(offset) or _zone(zone))
     try:
         instant = local.astimezone(UTC)
     except OverflowError:

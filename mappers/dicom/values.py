@@ -12,6 +12,7 @@ from typing import Any
 from mappers.dicom.charset import Charset, charset_from_terms, text_from_bytes
 from mappers.dicom.header import Items, Raw, items_from_raw
 from mappers.dicom.tables import CHARSET, Element
+from mappers.dicom.times import zone_from_offset
 
 NO_CHARSET = Charset()
 
@@ -33,6 +34,7 @@ _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LEADING_ZERO = re.compile(r"(?:^|\.)0[0-9]")
 _DATE = re.compile(r"([0-9]{4})(\.?)([0-9]{2})\2([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2})(:?)([0-9]{2})(?:\2([0-9]{2})(\.[0-9]{1,6})?)?")
+_HOUR = re.compile(r"[01][0-9]|2[0-3]")
 _INTEGER = re.compile(r"\+?[0-9]{1,11}")
 _DATETIME = re.compile(r"[0-9]{8}(?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,6})?)?)?)?(?:[+-][0-9]{4})?")
 _LARGEST_INTEGER = 2**31 - 1
@@ -136,11 +138,11 @@ def clean_text(text: str) -> str:
 
 
 def _checked(element: Element, text: str, reading: Reading) -> str | int | None:
-    rule = _RULES.get(element.vr)
+    rule = _RULES.get(element.vr) or _RULES.get(element.keyword)
     if rule is None:
         return text
     value = rule(text)
-    if value is None and not (element.vr == "PN" or (element.vr == "TM" and re.fullmatch("[0-9]{2}", text))):
+    if value is None and not (element.vr == "PN" or (element.vr == "TM" and _HOUR.fullmatch(text))):
         reading.refuse(element.keyword, text)
     if element.vr == "UI" and value and _LEADING_ZERO.search(text):
         reading.flags.add("uid-leading-zero")
@@ -187,6 +189,11 @@ def _datetime_from_dt(text: str) -> str | None:
     return text if valid else None
 
 
+def offset_from_text(text: str) -> str | None:
+    """An offset from UTC such as +0100 (PS3.3 C.12.1.1.8), as sent."""
+    return text if zone_from_offset(text) else None
+
+
 def person_name_from_pn(text: str) -> str | None:
     """The name with empty trailing parts dropped: at most three groups of at most five components, or None."""
     groups = [[part.strip() for part in group.split("^")[:5]] for group in text.split("=")[:3]]
@@ -203,7 +210,9 @@ _RULES: Mapping[str, Callable[[str], str | int | None]] = {
     "DT": _datetime_from_dt,
     "PN": person_name_from_pn,
     "CS": str.upper,
+    "TimezoneOffsetFromUTC": offset_from_text,
 }
+"""What a value must be, by VR, or by the keyword of an attribute whose form its VR does not say."""
 
 
 def _unsigned_short(element: Element, raw: Raw, reading: Reading) -> int | None:

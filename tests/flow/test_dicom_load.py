@@ -264,3 +264,13 @@ def test_a_code_that_is_no_fhir_code_is_left_out_and_its_text_kept(weald, tmp_pa
     found = study(weald)
     assert (found["procedureCode"], found["series"][0]["modality"]["display"]) == ([{"text": "Head"}], "C  T")
     assert {"value-invalid", "modality-unknown"} <= {tag["code"] for tag in found["meta"]["tag"]}
+
+
+@pytest.mark.parametrize(("tags", "started"), [({"TimezoneOffsetFromUTC": "bogus"}, "2025-03-10T09:30:00+00:00"), ({"StudyTime": "25"}, "2025-03-10"), ({"StudyTime": "10"}, "2025-03-10")])
+@pytest.mark.filterwarnings("ignore:Invalid value for VR TM")
+def test_a_time_that_is_none_is_left_out_and_flagged_and_an_hour_alone_is_a_date(weald, tmp_path, tags, started):
+    """imaging.md 1.1: HH only is legal DICOM, and no FHIR time."""
+    weald.load(image(tmp_path, **tags), source="RTK-PACS")
+    found = study(weald)
+    assert found["started"] == started
+    assert ("value-invalid" in {tag["code"] for tag in found["meta"].get("tag", ())}) is (tags != {"StudyTime": "10"})

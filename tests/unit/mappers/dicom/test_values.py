@@ -80,6 +80,11 @@ def test_hours_alone_and_empty_names_are_absent_without_a_finding() -> None:
     assert _value("PatientName", b"  ") == (None, set(), {})
 
 
+@pytest.mark.parametrize(("keyword", "text"), [("StudyTime", "24"), ("StudyTime", "1"), ("TimezoneOffsetFromUTC", "bogus"), ("TimezoneOffsetFromUTC", "+1430")])
+def test_what_is_no_time_or_offset_is_kept_as_text_and_flagged(keyword: str, text: str) -> None:
+    assert _value(keyword, text.encode()) == (None, {"value-invalid"}, {keyword: text})
+
+
 def test_a_uid_with_leading_zeros_is_kept_and_flagged() -> None:
     made = item(SpecimenIdentifier="S1", SpecimenUID="1.02")
     found = facts(SpecimenDescriptionSequence=[made])
