@@ -327,16 +327,27 @@ def _references(settings: Settings) -> Iterator[str]:
 
 
 def _doubles(settings: Settings) -> Iterator[str]:
-    """Names that would leave open which entry is meant; of one system, number 123 of two trusts would be one patient's (imaging.md 2.1)."""
+    """Names that would leave open which entry is meant."""
+    yield from _shared_systems(settings)
     named = [
         ("sources and archives share the code", [*settings.sources, *settings.archives]),
         ("two sources have the MSH-3 and MSH-4 patterns", [f"{one.msh3.upper()} / {one.msh4.upper()}" for one in settings.sources.values()]),
         ("two archives have the AE title", [title for one in settings.archives.values() for title in one.ae_titles]),
-        ("two authorities have the identifier system", [one.system for one in settings.authorities.values() if one.system != NHS_NUMBER]),
         ("two authorities have the namespace", [name.upper() for one in settings.authorities.values() for name in one.namespaces]),
     ]
     for sentence, values in named:
         yield from (f"{sentence} {value!r}; each may stand once" for value, times in Counter(values).items() if times > 1)
+
+
+def _shared_systems(settings: Settings) -> Iterator[str]:
+    """Systems of several authorities: number 123 of two trusts would be one person's (imaging.md 2.1, never one system for all sources)."""
+    holders: dict[str, list[str]] = {}
+    for code, authority in settings.authorities.items():
+        if authority.system != NHS_NUMBER:
+            holders.setdefault(authority.system, []).append(f"authorities.{code}.system")
+    for system, keys in holders.items():
+        if len(keys) > 1:
+            yield f"{' and '.join(keys)} are all {system!r}; allowed: a system of its own for each authority; {NHS_NUMBER} alone may be shared"
 
 
 def _bound(settings: Settings) -> Iterator[tuple[str, Listener]]:

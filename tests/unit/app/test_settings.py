@@ -184,7 +184,7 @@ def test_every_fault_of_a_file_is_told_at_once():
         ("[authorities.X]\nsystem = 'urn:oid:1.2'", "authorities.X.owner is missing; give the ODS code of the organisation that issues its numbers"),
         ("[authorities.X]\nsystem = 'mrn'\nowner='RTK'", "authorities.X.system is 'mrn'; allowed: a URI that begins with http://, https:// or urn:"),
         ("[authorities.X]\nsystem = 'urn:x:1'\nowner='RTK'\ntype='mrn'", "authorities.X.type is 'mrn'; allowed: a type of table v2-0203, 2 to 5 capitals"),
-        ("[authorities.X]\nsystem = 'https://site.example/Id/RTK/mrn'\nowner='RTK'", "two authorities have the identifier system 'https://site.example/Id/RTK/mrn'; each may stand once"),
+        ("[authorities.X]\nsystem = 'https://site.example/Id/RTK/mrn'\nowner='RTK'", "authorities.RTK.system and authorities.X.system are all 'https://site.example/Id/RTK/mrn'; allowed: a system of its own for each authority; https://fhir.nhs.uk/Id/nhs-number alone may be shared"),
         ("[sources.X]\norganisation = 'RTK'\nmsh4 = 'X'\ncharset='EBCDIC'\ncertificates=['a']", "sources.X.charset is 'EBCDIC'; allowed: ASCII, 8859/1,"),
         ("[sources.X]\norganisation = 'RTK'\nmsh4 = 'RTK'\ncertificates=['a']", "two sources have the MSH-3 and MSH-4 patterns '* / RTK'; each may stand once"),
         ("[sources.X]\norganisation = 'RTK'\nmsh4 = 'X'", "sources.X.certificates is empty; production mode knows a feed by its client certificate"),
