@@ -57,6 +57,7 @@ def read(services: Services, raw: bytes, *, on_host: bool = False) -> Received:
         if frame.over_size:
             raise TooLarge("The message is larger than this feed may send.")
         if source is None and head.present:
+            er7.delimiters(head.field_separator, head.separators, "latin-1")  # where they are none, nothing says who sends
             raise SenderNotAllowed("No feed of that name may send here.", location="MSH^1^3")
         if services.settings.mode == "production" and head.processing_id != "P":
             raise UnsupportedProcessing("Only processing id P is accepted.", location="MSH^1^11")

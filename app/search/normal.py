@@ -25,8 +25,6 @@ _PHONE = re.compile(r"[+(\d][\d\s().\-/]*")
 _NOT_DIGITS = re.compile(r"\D+")
 _UK = re.compile(r"^\(?(?:\+|00)44\)?\s*(?:\(0\)|0)?")
 
-_MINUTE = timedelta(minutes=1)
-_SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: offsets are subtracted by hand, so that year 1 and year 9999 fit
 _MICROSECOND = timedelta(microseconds=1)
 _DATE = re.compile(
@@ -110,13 +108,11 @@ def _range(found: re.Match[str]) -> tuple[int, int]:
     seconds = int(second or 0)
     if seconds > 60:
         raise ValueError
-    low = datetime(int(year), int(month), int(day), int(hour), int(minute))  # noqa: DTZ001
-    low += timedelta(seconds=seconds, microseconds=int((fraction or "0")[:6].ljust(6, "0")))
-    unit = _MINUTE if second is None else _SECOND if fraction is None else timedelta(microseconds=10 ** max(0, 6 - len(fraction)))
-    if offset is None:
-        return _micros(low, _civil_offset(low, 0)), _micros(low + unit, _civil_offset(low, 1))
-    shift = _offset(offset)
-    return _micros(low, shift), _micros(low + unit, shift)
+    at = datetime(int(year), int(month), int(day), int(hour), int(minute), min(seconds, 59))  # noqa: DTZ001
+    more = (seconds - at.second) * 1_000_000 + int((fraction or "0")[:6].ljust(6, "0"))
+    unit = 60_000_000 if second is None else 1_000_000 if fraction is None else 10 ** max(0, 6 - len(fraction))
+    first, last = (_civil_offset(at, 0), _civil_offset(at, 1)) if offset is None else (_offset(offset),) * 2
+    return _micros(at, first) + more, _micros(at, last) + more + unit
 
 
 def _civil_days(year: int, month: int, day: int) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 from flask import Response
 
@@ -19,6 +21,8 @@ from app.web.negotiation import pairs_from_query
 from app.web.withheld import as_now
 
 STUDY_UID = "urn:dicom:uid"
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+"""Versions are numbered 1, 2, 3…; written in another way a number names none."""
 _ALLOWED = ("_elements", "_format", "_pretty", "_summary")
 
 
@@ -68,7 +72,7 @@ def _parted(snapshot: Snapshot, deleted: StoredResource) -> list[str]:
 def vread(exchange: Exchange, type_: str, id_: str, version: str) -> Response:
     """GET Type/id/_history/version: that version."""
     check_type(type_)
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
+    if not _VERSION.fullmatch(version):
         raise NotFound("No such version.")
     with exchange.services.store.snapshot(exchange.principal) as snapshot:
         [stored] = as_now(snapshot, [_found(snapshot.version(type_, id_, int(version)))])

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from mappers.hl7v2 import charsets
-from mappers.hl7v2.errors import InvalidField, MessageTooLarge, NoHeader
+from mappers.hl7v2.errors import InvalidField, MessageTooLarge, MissingField, NoHeader
 
 DELETED = '""'
 _BOM = b"\xef\xbb\xbf"
@@ -103,6 +103,8 @@ def _spaces(count: str, verbatim: str) -> str:
 def delimiters(field: str, characters: str, codec: str) -> Delimiters:
     """The Delimiters of MSH-1 and MSH-2: two to five distinct characters that are neither letter, digit nor control."""
     every = field + characters
+    if not characters:
+        raise MissingField("MSH-2 is empty: it must hold the encoding characters", location="MSH^1^2")
     if not 2 <= len(characters) <= _MAX_ENCODING_CHARACTERS or len(set(every)) != len(every):
         raise InvalidField("MSH-2 does not hold distinct encoding characters", location="MSH^1^2")
     if any(c.isalnum() or c.isspace() or not c.isprintable() or not c.isascii() for c in every):
@@ -153,8 +155,8 @@ class Head:
 
     @property
     def present(self) -> bool:
-        """Whether the bytes began with an MSH segment."""
-        return bool(self.field_separator)
+        """Whether the bytes began with an MSH segment that says anything."""
+        return bool(self.separators) or len(self._fields) > 3
 
     def field(self, number: int) -> str:
         """Raw text of MSH-number."""
@@ -377,7 +379,7 @@ def _separators(header: Head) -> tuple[str, str]:
     """MSH-1 and MSH-2 of the message where they can be used, else the usual ones."""
     try:
         d = delimiters(header.field_separator, header.separators, "latin-1")
-    except InvalidField:
+    except (InvalidField, MissingField):
         return "|", _ENCODING_CHARACTERS
     complete = "\0" not in d.component + d.repetition + d.escape + d.subcomponent
     return (d.field, header.separators) if complete else ("|", _ENCODING_CHARACTERS)

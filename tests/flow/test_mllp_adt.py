@@ -46,6 +46,16 @@ def test_bytes_that_are_no_message_are_answered_and_the_connection_survives(weal
     weald.accept(adt("A28", pid(cx("A200"), who=ALICE)))
 
 
+@pytest.mark.parametrize(
+    ("header", "code"), [(b"MSH|||||", "101"), (b"MSH||PAS|RTK||||||M1", "101"), (b"MSH|aa|PAS|RTK||||||M1", "102"), (b"MSH|^^|NOBODY|XXX||||||M1", "102")]
+)
+def test_a_header_without_usable_delimiters_is_told_so_whoever_sends_it(weald, header, code):
+    answer = weald.send(header + b"\rPID|1\r")
+    assert answer.code == "AE"
+    assert f"ERR|MSH^1^2^{code}&" in answer.text
+    assert weald.send(b"MSH|^~\\&|NOBODY|XXX|WEALD|WEALD|20250301||ADT^A28|M1|P|2.5\r").errors == ("207",)
+
+
 @contextmanager
 def unable(monkeypatch, store):
     """The store cannot commit for a while."""

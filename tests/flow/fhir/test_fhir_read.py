@@ -65,6 +65,8 @@ def test_what_never_existed_is_404_and_what_is_deleted_410(client, region):
         ("Task/review-alice/_history/2", 410, "deleted"),
         ("Task/review-alice/_history/3", 404, "not-found"),
         ("Task/review-alice/_history/x", 404, "not-found"),
+        ("Organization/rtk/_history/01", 404, "not-found"),
+        ("Organization/rtk/_history/0", 404, "not-found"),
         ("Basic/x/_history/1", 404, "not-supported"),
     ):
         response = client.get(f"/fhir/{path}")

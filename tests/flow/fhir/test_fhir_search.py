@@ -54,6 +54,7 @@ def test_patients_are_found(ids, query, expected):
         ("started=2024-05-01", ["alice-ct"]),
         ("started=ge2024-05", ["alice-us", "anna-ct", "alice-ct"]),
         ("started=lt2023", ["alice-dx"]),
+        ("started=9999-12-31T23:59:59-14:00", []),
         ("started=ge2024-05&_sort=started", ["alice-ct", "anna-ct", "alice-us"]),
         ("modality=MR", ["alice-mr"]),
         ("modality=http://dicom.nema.org/resources/ontology/DCM|us,MR", ["alice-us", "alice-mr"]),

@@ -121,6 +121,15 @@ def test_the_last_year_is_open_ended():
     assert normal.date_range("0001") is not None
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59", "9999-12-31T23:59:59", "9999-12-31T23:59:60", "9999-12-31T23:59:59.999999"])
+@pytest.mark.parametrize("offset", ["", "Z", "-14:00", "+14:00"])
+def test_the_last_moments_of_all_are_ranges(text, offset):
+    low, high = normal.date_range(text + offset) or (0, 0)
+    assert 0 < low < high < MAX_TIME
+    first, end = normal.date_range(f"0001-01-01T00:00:00{offset}") or (0, 0)
+    assert end - first == 1_000_000
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "24", "2024-13", "2024-02-30", "2024-1-1", "2024-01-01T10", "2024-01-01T25:00", "2024-01-01T10:00:61Z", "2024-01-01T10:00+15:00",
