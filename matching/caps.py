@@ -80,12 +80,9 @@ def is_number_edge(vector: Vector, grade: str, found: tuple[Cap, ...]) -> bool:
 
 
 def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None:
-    """Newborn without a name: at most probable; of a multiple birth with no or another birth order: possible.
-
-    Another birth order with names, or of people of any age, is asked about: the first and the second of twins.
-    """
+    """Newborn without a name: at most probable; of a multiple birth with no or another birth order: possible."""
     if not (a.flags | b.flags) & NEWBORN or vector.levels[GIVEN]:
-        return Cap("other-birth-order", "probable") if vector.levels[BIRTH_ORDER] == 2 else None
+        return None
     if (a.flags | b.flags) & MULTIPLE and vector.levels[BIRTH_ORDER] != 1:
         return Cap("multiple-birth", "possible")
     return Cap("newborn-without-name", "probable")
@@ -108,14 +105,14 @@ def _is_twin_pattern(levels: tuple[int, ...], weights: Mapping[str, float], flag
 
 
 def _is_proven(levels: tuple[int, ...], weights: Mapping[str, float], flags: int) -> bool:
-    """Whether a number that one person alone has by right speaks for given names that are alike or unknown: verified, or a trust's own.
+    """Whether a number that one person alone has by right speaks for the pair: verified, or where given names are alike or unknown a trust's own.
 
     A verified one of newborns may be their mother's, and so on all of them.
     """
-    if levels[GIVEN] == 6:
-        return False
+    if levels[NHS_NUMBER] == 1 and not flags & NEWBORN:
+        return True
     own = any(weight > 0 and (field == "same_authority" or field.startswith("id:")) for field, weight in weights.items())
-    return own or (levels[NHS_NUMBER] == 1 and not flags & NEWBORN)
+    return own and levels[GIVEN] != 6
 
 
 def _differs_in_suffix(a: Demographics, b: Demographics) -> bool:
@@ -171,8 +168,10 @@ def caps(
         found.append(Cap("names-birth-date-sex-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if _is_twin_pattern(levels, weights, either, two_names=two_names) and not (agreed and not either & NEWBORN):
+    if _is_twin_pattern(levels, weights, either, two_names=two_names):
         found.append(Cap("twin-pattern", "probable"))
+    if levels[BIRTH_ORDER] == 2:
+        found.append(Cap("other-birth-order", "probable"))
     if _differs_in_suffix(a, b):
         found.append(Cap("other-suffix", "probable"))
     if _are_generations(a, b) and not (agreed and 1 <= levels[BIRTH_DATE] <= 2):

@@ -5,7 +5,7 @@ The only module that knows rapidfuzz. Arguments are put in order before an asymm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from rapidfuzz.distance.OSA import normalized_similarity as osa_similarity
 from rapidfuzz.fuzz import token_set_ratio, token_sort_ratio
 
 from matching.demographics import ALIAS, DOUBTED, EVIDENTIAL, Demographics, Name
-from matching.normalise import is_nickname, passes_check
+from matching.normalise import is_listed_name, is_nickname, passes_check
 
 COMPARATOR_VERSION = 2
 
@@ -124,6 +124,18 @@ def _names_level(names_a: tuple[Name, ...], names_b: tuple[Name, ...], part: int
                 if best == 0 or level < best:
                     best = level
     return best
+
+
+def are_two_names(a: Demographics, b: Demographics, used: Collection[str]) -> bool:
+    """Whether given names at level 2 are two names, such as Ella and Bella, and not one that is misspelt or spelt in two ways, such as Sara and Sarah.
+
+    Both are in use, ``used`` where the records are from or in the lists of nicknames; they sound otherwise; and neither is short for the other.
+    """
+    near = [(x, y) for x in a.names for y in b.names if x.given and y.given and _given_level(*sorted((x.given, y.given)), x.given_sound == y.given_sound) == 2]
+    return all(
+        x.given_sound != y.given_sound and not is_nickname(x.given, y.given) and all(name.given in used or is_listed_name(name.given) for name in (x, y))
+        for x, y in near
+    )
 
 
 def _is_swapped(names_a: tuple[Name, ...], names_b: tuple[Name, ...]) -> bool:

@@ -270,6 +270,7 @@ def _is_placeholder_text(value: str) -> bool:
 
 
 _COUNTED = "012345678901234567890 098765432109876543210"
+"""Digits that follow each other, up and down."""
 
 
 def normal_phone(text: str) -> str:
@@ -293,6 +294,11 @@ def normal_email(text: str) -> str:
     email = text.strip().casefold()
     local, at, host = email.partition("@")
     return "" if not at or not local or not host or local in words.EMAIL_PLACEHOLDERS else email
+
+
+def normal_sex(text: str) -> str:
+    """Sex as "m" or "f"; "" for all else."""
+    return {"male": "m", "m": "m", "1": "m", "female": "f", "f": "f", "2": "f"}.get(fold(text), "")
 
 
 def normal_number(text: str) -> str:
@@ -380,7 +386,7 @@ def normalise(
     return Demographics(
         names=tuple(name for name in names if name.given or name.family),
         birth_date=normal_birth_date(facts.birth_date, facts.birth_date_quality, overused_birth_dates, facts.first_seen),
-        sex={"male": "m", "m": "m", "1": "m", "female": "f", "f": "f", "2": "f"}.get(fold(facts.sex), ""),
+        sex=normal_sex(facts.sex),
         nhs_number=number,
         nhs_state=state,
         streets=streets,

@@ -27,11 +27,11 @@ from matching.comparisons import (
     SAME_AUTHORITY,
     STREET,
     Vector,
+    are_two_names,
     compare,
 )
 from matching.demographics import Demographics
 from matching.model import GRADES, IDENTIFIER, LEAST_COUNT, RIVALS, SHARED_FIELDS, Model, alpha
-from matching.normalise import is_listed_name, is_nickname
 
 LEAST_WEIGHT = -30.0
 GREATEST_WEIGHT = 60.0
@@ -341,15 +341,8 @@ class Scorer:
         if not self._counts(SAME_AUTHORITY):
             vector = vector.without("same_authority")
         weights = {c.field: c.weight for c in contributions}
-        two = vector.levels[GIVEN] == 2 and self._are_two_names(a, b)
+        two = vector.levels[GIVEN] == 2 and are_two_names(a, b, self.model.frequencies.get("given", {}))
         return rules.caps(a, b, vector, weights, weak_number_alone=alone, own_frequencies=self.model.own_frequencies, two_names=two)
-
-    def _are_two_names(self, a: Demographics, b: Demographics) -> bool:
-        """Whether the first given names are both in use, by the frequency table or the lists of nicknames, and sound otherwise: no slip made one of the other."""
-        used, one, other = self.model.frequencies.get("given", {}), a.names[0], b.names[0]
-        if one.given_sound == other.given_sound or is_nickname(one.given, other.given):
-            return False
-        return all(name.given in used or is_listed_name(name.given) for name in (one, other))
 
     @staticmethod
     def _capped(grade: str, caps: tuple[Cap, ...], vetoed: bool) -> str:

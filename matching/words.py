@@ -10,7 +10,8 @@ SUFFIXES = {
 
 NAME_PLACEHOLDERS = frozenset({
     "unknown", "unk", "unkn", "unnamed", "not known", "notknown", "nk", "n k", "na", "n a", "none", "null", "nil", "anon", "anonymous",
-    "not given", "not stated", "not available", "no middle name", "no middlename", "no middle", "nmn", "nonegiven", "none given", "not recorded", "no name", "noname", "no surname", "no forename", "no first name", "no last name",
+    "not given", "not stated", "not available", "none given", "not recorded", "no middle name", "nmn", "no name", "noname",
+    "no surname", "no forename", "no first name", "no last name",
     "baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "man", "woman", "child", "twin", "triplet",
     "test", "tester", "testing", "test patient", "patient", "trauma", "major incident", "do not use", "donotuse", "duplicate",
     "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc",

@@ -17,7 +17,7 @@ import structlog
 from app.errors import InvalidOutcome, StoreUnavailable, WealdError
 from app.ingest import merges
 from app.ingest.evidence import contradicts, header_demographics
-from app.ingest.frame import Frame
+from app.ingest.frame import Acknowledgements, Frame
 from app.ingest.letters import keep
 from app.ingest.publish import finish
 from app.ingest.reading import Received, read, statements
@@ -48,21 +48,17 @@ class Answer:
     repeated: bool = False
 
 
-Acknowledged = bytes | tuple[bytes, bytes]
-"""What answers one message: in enhanced mode it may be two, the accept and then the application acknowledgement; empty where none is wanted."""
-
-
-def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[Acknowledged | None]:
-    """The acknowledgement of each frame in order; None where it must be withheld because the store cannot commit."""
+def receive_group(services: Services, frames: Sequence[bytes], principal: Principal) -> list[Acknowledgements | None]:
+    """The acknowledgements of each frame in order; None where it must be withheld because the store cannot commit."""
     received = [read(services, raw) for raw in frames]
     try:
         answers = apply_group(services, received, principal)
     except StoreUnavailable:
         return [None] * len(frames)
-    return [_acknowledgement(services, one, answer) for one, answer in zip(received, answers, strict=True)]
+    return [_acknowledgements(services, one, answer) for one, answer in zip(received, answers, strict=True)]
 
 
-def receive_failed(services: Services, raw: bytes, error: Exception, *, principal: Principal) -> Acknowledged | None:
+def receive_failed(services: Services, raw: bytes, error: Exception, *, principal: Principal) -> Acknowledgements | None:
     """The answer to a message that met a fault of Weald's own: AE and a dead letter, so that the feed goes on behind it.
 
     None where not even that can be kept.
@@ -74,7 +70,7 @@ def receive_failed(services: Services, raw: bytes, error: Exception, *, principa
         services.store.apply(principal, [_dead_letter(services, one, answer)])
     except StoreUnavailable:
         return None
-    return _acknowledgement(services, one, answer)
+    return _acknowledgements(services, one, answer)
 
 
 def apply_group(services: Services, received: Sequence[Received], principal: Principal) -> list[Answer]:
@@ -173,15 +169,12 @@ def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[No
     return change
 
 
-def _acknowledgement(services: Services, one: Received, answer: Answer) -> Acknowledged:
-    """The answer to one message: empty where the sender wants none (MSH-15, MSH-16), two where it wants both kinds."""
+def _acknowledgements(services: Services, one: Received, answer: Answer) -> Acknowledgements:
+    """The answer to one message, as MSH-15 and MSH-16 ask for it; what is accepted first and refused then tells of the fault then."""
     mapped = services.sources.answer(one.source.code, answer.code) if one.source else answer.code
-    codes = er7.answer_codes(one.head, mapped)
-    if not codes:
-        return b""
     at, digest = services.now(), hashlib.sha256(one.raw).hexdigest()[:18]
     errors = [] if answer.error is None else [answer.error]
-    made = [
-        er7.acknowledgement(one.head, code, control_id=f"W{digest}{'A' * place}", now=at, errors=[] if code == "CA" else errors) for place, code in enumerate(codes)
-    ]
-    return made[0] if len(made) == 1 else (made[0], made[1])
+    return tuple(
+        er7.acknowledgement(one.head, code, control_id=f"W{digest}{'A' * place}", now=at, errors=[] if code == "CA" else errors)
+        for place, code in enumerate(er7.answer_codes(one.head, mapped))
+    )

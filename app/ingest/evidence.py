@@ -17,13 +17,12 @@ from mappers.patient import HeldIdentifier, PatientState
 from mappers.source_patient import HL7, VERIFICATION_STATUS
 from matching.comparisons import BIRTH_DATE, FAMILY, GIVEN, SEX, compare
 from matching.demographics import DEFAULT_DATE, EVIDENTIAL, Demographics, RawAddress, RawIdentifier, RawName, RecordFacts, pack, unpack
-from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normalise, passes_check
+from matching.normalise import NOTHING_LEARNED, Learned, normal_number, normal_sex, normalise, passes_check
 
 STOPPED, SUPERSEDED, LIFTED, DOUBTED = "stopped", "superseded", "lifted", "doubted"
 """What the store has learned of an NHS number: it is on too many people; another has taken its place; a steward says it is good;
 records that carry it look like two people, and for these it is no evidence until a steward settles that."""
 MOTHERS_MAIDEN_NAME = f"{HL7}/patient-mothersMaidenName"
-_SEXES = {"male": "m", "female": "f"}
 UNUSABLE_SYSTEM = "/study-patient"
 """How the system of an identifier made for a study without a usable PatientID ends (mappers.dicom.patient)."""
 
@@ -286,8 +285,8 @@ def contradicts(work: Work, header: str, record: Record) -> bool:
     if record.state.header_only or not record.state.real:
         return False
     one = unpack(header.encode())
-    sex = (_first_value([record.state, *(below.state for below in work.below(record))], "gender") or {}).get("value", "")
-    if not one.sex or not sex or _SEXES.get(sex) == one.sex:
+    sex = normal_sex((_first_value([record.state, *(below.state for below in work.below(record))], "gender") or {}).get("value", ""))
+    if not one.sex or not sex or sex == one.sex:  # seen without normalising all that the record says
         return False
     levels = compare(one, demographics_of(work, record)).levels
     return levels[GIVEN] >= 5 and levels[FAMILY] >= 5 and levels[BIRTH_DATE] == 6 and levels[SEX] == 2

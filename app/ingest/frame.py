@@ -6,6 +6,9 @@ from typing import Self
 
 from app.sources import ClientCertificate
 
+Acknowledgements = tuple[bytes, ...]
+"""What answers one message, in the order to send it: empty where the sender wants none, in enhanced mode it may be two."""
+
 
 class Frame(bytes):
     """The bytes of one MLLP frame.

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
             return
         withheld = None in answers
         due = answers[: answers.index(None)] if withheld else answers
-        self._transport.write(b"".join([framed(one) for answer in due if answer for one in (answer if isinstance(answer, tuple) else (answer,))]))
+        self._transport.write(b"".join([framed(one) for answer in due if answer for one in answer]))
         if withheld or (self._ended and not self.unanswered):
             self.close()
         elif self.unanswered < self._server.settings.unanswered:

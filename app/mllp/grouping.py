@@ -17,16 +17,14 @@ from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
-from app.ingest.frame import Frame
+from app.ingest.frame import Acknowledgements, Frame
 
 T = TypeVar("T")
-Answer = bytes | tuple[bytes, bytes]
-"""An acknowledgement, or the two of enhanced mode in the order to send them; ``b""`` says that the sender wants none."""
-Answers = Sequence[Answer | None]
+Answers = Sequence[Acknowledgements | None]
 Receive = Callable[[Sequence[Frame]], Answers]
 """An answer a frame, in order: ``None`` withholds it and closes the connection."""
 
-Failed = Callable[[Frame, Exception], Answer | None]
+Failed = Callable[[Frame, Exception], Acknowledgements | None]
 """The answer to a frame on which ``receive`` raised, e.g. after keeping it as a dead letter."""
 
 _log = structlog.get_logger("weald.mllp")
@@ -126,7 +124,7 @@ class Grouper(Generic[T]):
                 return [self._after_failure(frames[0], error)]
         return [answer for frame in frames for answer in self._answers([frame])]
 
-    def _after_failure(self, frame: Frame, error: Exception) -> Answer | None:
+    def _after_failure(self, frame: Frame, error: Exception) -> Acknowledgements | None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         _log.error("mllp.receive_failed", error=type(error).__name__, place=f"{place.name}, {Path(place.filename).name}:{place.lineno}", bytes=frame.size)
         return self._failed(frame, error) if self._failed else None

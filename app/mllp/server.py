@@ -18,10 +18,10 @@ from typing import Protocol
 
 import structlog
 
-from app.ingest.frame import Frame
+from app.ingest.frame import Acknowledgements, Frame
 from app.mllp.connection import PAUSED_QUEUE, PAUSED_STOP, Connection
 from app.mllp.counters import Counters
-from app.mllp.grouping import Answer, Answers, Failed, Grouper, Receive, Waiting
+from app.mllp.grouping import Answers, Failed, Grouper, Receive, Waiting
 from app.settings_model import Mllp, Settings, Tls
 from app.sources import SourceRegistry
 
@@ -180,7 +180,7 @@ class MllpServer:
 
     # What the grouper tells, in its own thread.
 
-    def _after_failure(self, frame: Frame, error: Exception) -> Answer | None:
+    def _after_failure(self, frame: Frame, error: Exception) -> Acknowledgements | None:
         self.counters.failed += 1
         return self._failed(frame, error) if self._failed else None
 
@@ -198,7 +198,7 @@ class MllpServer:
         counters.groups += 1
         counters.buffered -= sum(len(one.frame) for one in group)
         self._queued -= len(group)
-        outgoing: dict[Connection, list[Answer | None]] = {}
+        outgoing: dict[Connection, list[Acknowledgements | None]] = {}
         for one, answer in zip(group, answers, strict=True):
             outgoing.setdefault(one.owner, []).append(answer)
             self._count(one.owner.source or "", answer, now - one.since)
@@ -211,11 +211,11 @@ class MllpServer:
             for waiting in self.connections:
                 waiting.resume(PAUSED_QUEUE)
 
-    def _count(self, source: str, answer: Answer | None, seconds: float) -> None:
+    def _count(self, source: str, answer: Acknowledgements | None, seconds: float) -> None:
         if answer is None:
             self.counters.withheld += 1
         elif answer:
-            self.counters.answered(source, answer[-1] if isinstance(answer, tuple) else answer, seconds)
+            self.counters.answered(source, answer[-1], seconds)
         else:
             self.counters.unwanted += 1
 

@@ -289,7 +289,7 @@ def test_a_feed_that_sends_only_what_is_new_adds_to_its_addresses(weald, setting
     adding.write_text(settings_file.read_text("utf-8").replace(RTK_FEED, f'{RTK_FEED}snapshot_add = ["address"]\n'), "utf-8")
     services = replace(weald.services, sources=SourceRegistry(load_settings(adding, env={})))
     first, second = (adt("A31", pid(cx("A100"), who={**ALICE, 11: f"{street}^^CRAWLEY^^RH10 1AA^826^H"}), at=at) for street, at in (("1 HIGH STREET", "20250301"), ("2 LOW ROAD", "20250401")))
-    assert [b"MSA|AA" in answer for answer in receive_group(services, [first, second], SYSTEM)] == [True, True]
+    assert [b"MSA|AA" in answer for (answer,) in receive_group(services, [first, second], SYSTEM)] == [True, True]
     assert {one["line"][0] for one in weald.patient(mrn("A100"))["address"]} == {"1 HIGH STREET", "2 LOW ROAD"}
 
 

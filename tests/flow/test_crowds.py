@@ -79,7 +79,7 @@ def test_whatever_the_order_of_arrival_the_same_is_asked(settings_file, tmp_path
         settings = load_settings(settings_file, env={"WEALD_STORE": f"sqlite:///{tmp_path / f'{seed}.db'}"})
         services = services_from_settings(settings)
         for message in random.Random(seed).sample(messages, len(messages)):
-            [answer] = receive_group(services, [message], SYSTEM)
+            [(answer,)] = receive_group(services, [message], SYSTEM)
             assert b"MSA|AA" in answer
         found.append([(one["key"], one["kind"], one["records"], one["evidence"]) for one in sorted(asked(services), key=lambda one: one["key"])])
         services.store.close()

@@ -55,7 +55,7 @@ def region(settings_file, tmp_path):
 
 def accept(services, *messages):
     for message in messages:
-        [answer] = receive_group(services, [message], SYSTEM)
+        [(answer,)] = receive_group(services, [message], SYSTEM)
         assert b"MSA|AA" in answer
 
 

@@ -1,5 +1,6 @@
 """``weald serve`` as a newcomer starts it: the sample region through its own front doors, the printed lines, a clean stop."""
 
+import contextlib
 import json
 import os
 import re
@@ -119,7 +120,8 @@ def kill_all(process):
     """kill -9, of the parent and of everything that it started."""
     whole = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for one in whole:
-        one.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has seen the one before it end, and has ended itself
+            one.kill()
     psutil.wait_procs(whole, 20)
     process.wait(20)
     process.stdout.close()

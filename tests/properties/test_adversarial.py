@@ -79,7 +79,7 @@ def weather(folder, seed, events, group=50):
     try:
         for start in range(0, events, group):
             answers = adt.receive_group(services, storm.events(min(group, events - start)), SYSTEM)
-            assert all(b"MSA|AA" in one for one in answers)
+            assert all(b"MSA|AA" in one for (one,) in answers)
             assert persons_of_two_numbers(services) == {}, (seed, start)
         with services.store.snapshot(SYSTEM) as snapshot:
             return snapshot.count(RECORD)

@@ -48,7 +48,7 @@ class Region:
             return sorted((record_from_body(body) for _, body in snapshot.scan(RECORD)), key=lambda record: record.number)
 
     def tell(self, *messages):
-        assert all(answer and b"MSA|AA" in answer for answer in receive_group(self.services, list(messages), SYSTEM))
+        assert all(b"MSA|AA" in answer for (answer,) in receive_group(self.services, list(messages), SYSTEM))
 
     def decide(self, action, *arguments):
         try:

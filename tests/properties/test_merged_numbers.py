@@ -164,7 +164,7 @@ class Work:
         for place, message in enumerate(messages):
             if place == len(messages) - 12:
                 self.done.clear()
-            [answer] = receive_group(services, [message], SYSTEM)
+            [(answer,)] = receive_group(services, [message], SYSTEM)
             assert b"MSA|AA" in answer
         return self.done.total()
 

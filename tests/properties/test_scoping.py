@@ -76,7 +76,7 @@ class Region:
 
     def _send(self, message, trust, control_id):
         self.held[control_id].add(trust)
-        assert b"MSA|A" in receive_group(self.services, [message], SYSTEM)[0]
+        assert b"MSA|A" in receive_group(self.services, [message], SYSTEM)[0][0]
 
     def admit(self, trust, person, turn):
         """A record with a middle name, a street and a number that no other trust has."""

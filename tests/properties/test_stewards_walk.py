@@ -45,7 +45,7 @@ def region(tmp_path_factory):
         adt("A28", pid(cx("P1", "RPC"), who=CHARLIE), trust="RPC", **old),
     ]
     answers = receive_group(services, messages, SYSTEM)
-    assert all(answer and b"MSA|AA" in answer for answer in answers)
+    assert all(b"MSA|AA" in answer for (answer,) in answers)
     yield services
     services.store.close()
 

@@ -24,7 +24,7 @@ def main(store: str, folder: str, name: str) -> None:
     services = sample_services(store)
     while done < len(messages):
         group = messages[done : done + GROUP]
-        assert all(b"MSA|AA" in answer for answer in adt.receive_group(services, group, SYSTEM))
+        assert all(b"MSA|AA" in answer for (answer,) in adt.receive_group(services, group, SYSTEM))
         done += len(group)
         noted.with_suffix(".new").write_text(str(done))
         noted.with_suffix(".new").replace(noted)

@@ -41,13 +41,13 @@ class Ingest:
         self.frames += frames
         return [self.answer(frame) for frame in frames]
 
-    def answer(self, frame) -> bytes | None:
+    def answer(self, frame) -> tuple[bytes, ...] | None:
         identifier = control_id(frame)
         if identifier in self.withhold:
             return None
         if identifier in self.silent:
-            return b""
-        return b"MSH|^~\\&|WEALD|WEALD|PAS|RTK|||ACK\rMSA|%s|%s\r" % (b"AR" if frame.over_size else b"AA", identifier)
+            return ()
+        return (b"MSH|^~\\&|WEALD|WEALD|PAS|RTK|||ACK\rMSA|%s|%s\r" % (b"AR" if frame.over_size else b"AA", identifier),)
 
 
 class Running:

@@ -54,7 +54,7 @@ class TestBackPressure:
 
     def test_a_peer_that_does_not_read_its_answers_is_not_read(self, ingest, listening, connect):
         answer = b"MSH|\rMSA|AA|" + b"x" * 100_000
-        running = listening(receive=lambda frames: [answer] * len(frames))
+        running = listening(receive=lambda frames: [(answer,)] * len(frames))
         peer = connect(running)
         peer.socket.settimeout(0.3)
         flood = b"".join(framed(message(str(number), body="y" * 1000)) for number in range(50_000))
@@ -200,7 +200,7 @@ class TestDrain:
             "class Ready:\n"
             "    def set(self): print('ready', flush=True)\n"
             "env = {'WEALD_MODE': 'sample', 'WEALD_MLLP': sys.argv[1]}\n"
-            "serve(load_settings(env=env), lambda frames: [b'MSH|\\rMSA|AA|1'] * len(frames), Ready())\n"
+            "serve(load_settings(env=env), lambda frames: [(b'MSH|\\rMSA|AA|1',)] * len(frames), Ready())\n"
         )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -146,10 +146,10 @@ class TestOneDefect:
     """Poison goes to a dead letter; the feeds go on."""
 
     @staticmethod
-    def receive(frames) -> list[bytes]:
+    def receive(frames) -> list[tuple[bytes]]:
         if any(control_id(frame) == b"bad" for frame in frames):
             raise ZeroDivisionError
-        return [b"MSH|\rMSA|AA|" + control_id(frame) for frame in frames]
+        return [(b"MSH|\rMSA|AA|" + control_id(frame),) for frame in frames]
 
     def test_is_withheld_and_stops_nobody_else(self, listening, connect):
         running = listening(receive=self.receive)
@@ -161,7 +161,7 @@ class TestOneDefect:
         assert peer.closed()
 
     def test_gets_the_answer_of_the_one_who_keeps_dead_letters(self, listening, connect):
-        running = listening(receive=self.receive, failed=lambda frame, _: b"MSH|\rMSA|AE|" + control_id(frame))
+        running = listening(receive=self.receive, failed=lambda frame, _: (b"MSH|\rMSA|AE|" + control_id(frame),))
         peer = connect(running)
         peer.send(framed(message("bad")) + framed(message("2")))
         assert peer.answers(2) == [b"AE|bad", b"AA|2"]

@@ -40,7 +40,7 @@ def kept(services, kind):
 
 
 def answers(services, *messages):
-    return [answer_from_frame(one) for one in ingest.receive_group(services, messages, SYSTEM)]
+    return [answer_from_frame(one) for (one,) in ingest.receive_group(services, messages, SYSTEM)]
 
 
 def test_every_answer_of_a_group_is_withheld_while_the_store_cannot_commit(services):
@@ -53,7 +53,8 @@ def test_a_fault_that_cannot_even_be_kept_is_not_answered(services):
 
 
 def test_a_fault_is_told_by_its_kind_alone(services):
-    answer = answer_from_frame(ingest.receive_failed(services, adt("A28", pid(cx("A1"))), RuntimeError("SECRET"), principal=SYSTEM))
+    [answered] = ingest.receive_failed(services, adt("A28", pid(cx("A1"))), RuntimeError("SECRET"), principal=SYSTEM)
+    answer = answer_from_frame(answered)
     assert (answer.code, answer.errors) == ("AE", ("207",))
     assert "RuntimeError" in answer.text
     assert "SECRET" not in answer.text
