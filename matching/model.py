@@ -37,7 +37,7 @@ SIZE_BOUNDS: Mapping[str, tuple[str, float, float]] = MappingProxyType({
     "namesake": ("housemate", 0.001, 0.01),
     "borrowed": ("housemate", 0.04, 0.4),
 })  # fmt: skip
-"""Of each rival: what its size is bounded by, least (live store; 0 for files) and greatest ratio to it."""
+"""Of each rival: what its size is bounded by, least (0 of a match for files) and greatest ratio to it."""
 
 TERM_FIELDS = ("given", "family", "city", "postcode")
 SHARED_FIELDS = ("phone", "email", "street")

@@ -149,12 +149,12 @@ def active_rivals(records: Sequence[Demographics]) -> tuple[str, ...]:
 
 
 def bounded(match: float, sizes: Mapping[str, float], files: bool) -> dict[str, float]:
-    """The rivals' sizes within their bounds; the lower ones hold for the live store only."""
+    """The rivals' sizes within their bounds. ``files`` may have no housemates, and so none of the others, but where they have them they have those too (docs/adr/0024)."""
     known = {"match": match}
     for name in RIVALS:
         if name in sizes:
             base, least, most = SIZE_BOUNDS[name]
-            known[name] = min(max(sizes[name], 0.0 if files else least * known[base]), most * known[base])
+            known[name] = min(max(sizes[name], 0.0 if files and base == "match" else least * known[base]), most * known[base])
     return {name: known[name] for name in sizes}
 
 

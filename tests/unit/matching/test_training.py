@@ -125,7 +125,10 @@ def test_sizes_stay_within_their_bounds():
     assert bounded(1.0, dict.fromkeys(SIZE_BOUNDS, 0.0), files=False) == {
         "housemate": 0.02, "twin": pytest.approx(0.00006), "namesake": pytest.approx(0.00002), "borrowed": pytest.approx(0.0008),
     }  # fmt: skip
-    assert bounded(1.0, {"housemate": 0.0}, files=True) == {"housemate": 0.0}
+    assert bounded(1.0, dict.fromkeys(SIZE_BOUNDS, 0.0), files=True) == dict.fromkeys(SIZE_BOUNDS, 0.0)
+    assert bounded(1.0, {"housemate": 2.0, "twin": 0.0, "namesake": 0.0, "borrowed": 0.0}, files=True) == {
+        "housemate": 2.0, "twin": pytest.approx(0.006), "namesake": pytest.approx(0.002), "borrowed": pytest.approx(0.08),
+    }  # fmt: skip
 
 
 def test_u_counts_half_a_pair_more_on_each_level():
