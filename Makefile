@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run test lint unit bench bench-quick bench-matcher bench-splink bench-region long clean help
+.PHONY: run test lint unit bench bench-quick bench-matcher bench-reads bench-splink bench-region long clean help
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -38,7 +38,7 @@ unit: $(DEV_STAMP)  ## the tests, with coverage
 	$(MAKE) --no-print-directory bench-quick
 
 bench-quick: $(DEV_STAMP)  ## the small form of the benchmarks, so that they stay in order; its figures mean nothing
-	$(BIN)/python tests/bench/run.py --quick --matcher 3000 --relink 3000 --json var/bench-quick.json
+	$(BIN)/python tests/bench/run.py --quick --reads 400 --matcher 3000 --relink 3000 --json var/bench-quick.json
 	$(BIN)/python tests/bench/region_quality.py --quick --json var/region-quick.json
 
 bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
@@ -46,6 +46,9 @@ bench: $(DEV_STAMP)  ## the benchmarks: a table, and var/bench.json
 
 bench-matcher: $(DEV_STAMP)  ## matching and relinking in stores of up to 3 million records, made once and kept in var/bench
 	$(BIN)/python tests/bench/run.py --sizes '' --matcher 100000,1000000,3000000 --relink 300000 --json var/bench-matcher.json
+
+bench-reads: $(DEV_STAMP)  ## reads and searches in a store of a million records and two million studies, made once and kept in var/bench
+	$(BIN)/python tests/bench/run.py --sizes '' --reads 1000000 --json var/bench-reads.json
 
 bench-region: $(DEV_STAMP)  ## how well a region of 100,000 people is linked, by class of difficulty
 	$(BIN)/python tests/bench/region_quality.py --json var/region-quality.json

@@ -1,10 +1,11 @@
 """The benchmarks: reads, person search, MLLP round trips, matching, DICOM load, memory and start, by size of the store.
 
-    python tests/bench/run.py [--quick] [--sizes 10000,100000] [--matcher 100000,3000000] [--relink 300000] [--json var/bench.json]
+    python tests/bench/run.py [--quick] [--sizes 10000,100000] [--reads 1000000] [--matcher 100000,3000000] [--relink 300000] [--json var/bench.json]
 
 Prints a table with the targets of the design beside the figures. ``--quick`` is the form that CI runs: small, so that the
-harness cannot rot; its figures are not to be quoted. ``--matcher`` and ``--relink`` run over large stores that are made once and
-kept in ``var/bench``: at 3 million records that takes a quarter of an hour of two cores and 3 GB.
+harness cannot rot; its figures are not to be quoted. ``--reads``, ``--matcher`` and ``--relink`` run over large stores that are made once and
+kept in ``var/bench``: the matcher's at 3 million records takes a quarter of an hour of two cores and 3 GB, the one to read from an hour at 1 million records
+and 2 million studies.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import grown
 import load
 import matcher
 import relinked
@@ -26,6 +28,7 @@ from world import build, traffic
 from app.ingest.configured import save_configured
 from app.ingest.linking import find_candidates, unpacked_record
 from app.ingest.load import Loader
+from app.ingest.records import record_from_body
 from app.mllp.client import send
 from app.principal import SYSTEM
 from app.services import services_from_settings
@@ -141,6 +144,28 @@ def bench_size(results, folder, size, quick):
         results.add("memory of all processes (PSS)", size, server.memory(), "MB")
 
 
+def bench_reads(results, records, quick):
+    """A server on a large store: resources and persons drawn from all of it, and none of it in this process's memory."""
+    environment = grown.grown(records)
+    ids, searches = _drawn(environment)
+    with load.server(environment) as server, tempfile.TemporaryDirectory(prefix="weald-bench-") as folder:
+        results.add("start to both listeners open", records, server.started_in, "s")
+        for name, paths in (("read a Patient, 16 connections", [f"/fhir/Patient/{id}" for id in ids]), ("person's studies by identifier, _summary=true", searches)):
+            results.rate(name, records, load.http_rate(server.http, paths, Path(folder), seconds=1 if quick else 20))
+        results.add("memory of all processes (PSS)", records, server.memory(), "MB")
+
+
+def _drawn(environment, count=20_000):
+    """Ids of records drawn at random, and searches for the studies of those that have some."""
+    services, chance = services_from_settings(load_settings(env=environment)), random.Random(3)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        bodies = [snapshot.scan(RECORD, after=f"{chance.randrange(16**8):08x}", limit=1) for _ in range(count)]
+    services.store.close()
+    found = [record_from_body(body) for page in bodies for _, body in page]
+    named = (record.first_key.split("|", 2)[1:] for record in found if record.studies)
+    return [record.id for record in found], [f"/fhir/ImagingStudy?patient.identifier={system}%7C{value}&_summary=true" for system, value in named]
+
+
 def bench_mllp(results, world, server, quick):
     for connections, count in ((1, 200 if quick else 1500), (16, 400 if quick else 12_000)):
         name = f"ADT over MLLP, {connections} connection{'s' if connections > 1 else ''}, 1 in 10 changing"
@@ -201,6 +226,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--sizes", default="10000,100000", help="Records of the stores behind a server; empty for none.")
+    parser.add_argument("--reads", default="", help="Records of the stores that are read and searched, with twice as many studies.")
     parser.add_argument("--matcher", default="", help="Records of the stores in which single records are matched.")
     parser.add_argument("--relink", default="", help="Records of the stores that are relinked.")
     parser.add_argument("--json", type=Path, default=Path("var/bench.json"))
@@ -211,6 +237,8 @@ def main():
             bench_dicom(results, Path(folder), *((40, "small") if options.quick else (200, "full")))
         for size in served:
             bench_size(results, Path(folder), size, options.quick)
+    for size in sizes(options.reads):
+        bench_reads(results, size, options.quick)
     for size in sorted(sizes(options.matcher), reverse=True):
         bench_matcher(results, size)
     for size in sorted(sizes(options.relink), reverse=True):
