@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from matching.comparisons import BIRTH_DATE, BIRTH_ORDER, FAMILY, GIVEN, MIDDLE, NHS_NUMBER, SAME_AUTHORITY, SEX, Vector
 from matching.demographics import DOUBTED, EVIDENTIAL, HEADER_ONLY, MULTIPLE, NEWBORN, NO_IDENTIFIER, NONE, PSEUDO, WEAK, Demographics
+from matching.normalise import is_communal
 
 CONFUSION = "confusion"
 TWO_NUMBERS = "two-evidential-numbers"
@@ -22,6 +23,8 @@ _NAMESAKES = frozenset({"given", "family", "birth_date", "sex", "city"})
 _NAMES_IN_FULL = frozenset({"given", "middle", "family", "birth_date", "sex"})
 """Fields in which even namesakes in full of one age agree by chance (docs/adr/0019)."""
 _PLACE = ("street", "city", "postcode")
+MOBILE = "07"
+"""What a mobile number begins with in the United Kingdom: it is a person's own."""
 
 _VERIFIED = (EVIDENTIAL, DOUBTED)
 _NUMBERS = ("nhs_number", "nhs_weak", "same_authority")
@@ -32,6 +35,21 @@ class Cap(NamedTuple):
 
     rule: str
     grade: str
+
+
+class Names(NamedTuple):
+    """What is seen of the names themselves and not of their levels.
+
+    ``two`` where given names are nearly equal and yet two names, ``past`` where they agree only by such as a record has had besides its
+    newest, ``unheard_of`` where a newborn's given name is none that people are known to have: it may be one more word for a child without a name.
+    """
+
+    two: bool = False
+    past: bool = False
+    unheard_of: bool = False
+
+
+ORDINARY_NAMES = Names()
 
 
 def vetoes(a: Demographics, b: Demographics) -> tuple[str, ...]:
@@ -79,9 +97,9 @@ def is_number_edge(vector: Vector, grade: str, found: tuple[Cap, ...]) -> bool:
     return grade in ("certain", "probable") or agrees_for_life(vector)
 
 
-def _newborn_cap(a: Demographics, b: Demographics, vector: Vector) -> Cap | None:
-    """Newborn without a name: at most probable; of a multiple birth with no or another birth order: possible."""
-    if not (a.flags | b.flags) & NEWBORN or vector.levels[GIVEN]:
+def _newborn_cap(a: Demographics, b: Demographics, vector: Vector, *, unheard_of: bool) -> Cap | None:
+    """Newborn without a name that is known as one: at most probable; of a multiple birth with no or another birth order: possible."""
+    if not (a.flags | b.flags) & NEWBORN or (vector.levels[GIVEN] and not unheard_of):
         return None
     if (a.flags | b.flags) & MULTIPLE and vector.levels[BIRTH_ORDER] != 1:
         return Cap("multiple-birth", "possible")
@@ -151,14 +169,21 @@ def _may_be_namesakes(positive: set[str], weights: Mapping[str, float]) -> bool:
     return positive <= _NAMESAKES or (positive <= _NAMES_IN_FULL and any(weights.get(field, 0.0) < 0 for field in _PLACE))
 
 
+def _may_be_namesakes_in_a_house_of_many(a: Demographics, b: Demographics, positive: set[str]) -> bool:
+    """Whether only what namesakes have in common speaks for the pair but for where they live: a care home, hall or prison, and its own phone."""
+    if "street" not in positive or not all(map(is_communal, set(a.streets) & set(b.streets) or {*a.streets, *b.streets})):
+        return False
+    own_phone = any(phone.startswith(MOBILE) for phone in set(a.phones) & set(b.phones))
+    return positive - {*_PLACE, *(() if own_phone else ("phone",))} <= _NAMESAKES
+
+
 def caps(
     a: Demographics, b: Demographics, vector: Vector, weights: Mapping[str, float], *,
-    weak_number_alone: bool, own_frequencies: bool, two_names: bool = False,
+    weak_number_alone: bool, own_frequencies: bool, names: Names = ORDINARY_NAMES,
 ) -> tuple[Cap, ...]:
     """The caps on the pair's grade; ``weights`` by field, ``weak_number_alone`` where without that number it is no match.
 
-    ``own_frequencies`` where how common names are was counted in the very records that these are of, ``two_names`` where the given
-    names are nearly equal and yet two names.
+    ``own_frequencies`` where how common names are was counted in the very records that these are of.
     """
     levels, either = vector.levels, a.flags | b.flags
     agreed = levels[NHS_NUMBER] == 1
@@ -166,10 +191,14 @@ def caps(
     found = _evidence_caps(positive)
     if not own_frequencies and _may_be_namesakes(positive, weights):
         found.append(Cap("names-birth-date-sex-alone", "probable"))
+    if _may_be_namesakes_in_a_house_of_many(a, b, positive):
+        found.append(Cap("names-and-communal-address-alone", "probable"))
     if weak_number_alone:
         found.append(Cap("weak-number-alone", "probable"))
-    if _is_twin_pattern(levels, weights, either, two_names=two_names):
+    if _is_twin_pattern(levels, weights, either, two_names=names.two):
         found.append(Cap("twin-pattern", "probable"))
+    if names.past and not _is_proven(levels, weights, either):
+        found.append(Cap("past-names", "probable"))
     if levels[BIRTH_ORDER] == 2:
         found.append(Cap("other-birth-order", "probable"))
     if _differs_in_suffix(a, b):
@@ -178,7 +207,7 @@ def caps(
         found.append(Cap("two-generations", "probable"))
     if agreed and levels[BIRTH_DATE] == 6:
         found.append(Cap("number-of-another-birth-date", "probable"))
-    newborn = _newborn_cap(a, b, vector)
+    newborn = _newborn_cap(a, b, vector, unheard_of=names.unheard_of)
     if newborn:
         found.append(newborn)
     if levels[SAME_AUTHORITY] == 2 and not agreed:

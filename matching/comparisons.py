@@ -86,7 +86,7 @@ def _shares_token(x: str, y: str) -> bool:
 
 
 def _name_level(x: str, y: str, same_sound: bool, given: bool) -> int:
-    """The level of two different names, both present."""
+    """The level of two names, both present: different ones, or one letter in both, which fits and does not say that the names are equal."""
     if len(x) == 1 or len(y) == 1:
         return 4 if x[0] == y[0] else 6
     likeness = jaro_winkler(x, y, score_cutoff=0.75)
@@ -116,7 +116,7 @@ def _names_level(names_a: tuple[Name, ...], names_b: tuple[Name, ...], part: int
             continue
         for name_b in names_b:
             y = name_b[part]
-            if x == y:
+            if x == y and len(x) > 1:
                 return 1
             if y:
                 same_sound = name_a[4 + part // 2] == name_b[4 + part // 2]
@@ -136,6 +136,17 @@ def are_two_names(a: Demographics, b: Demographics, used: Collection[str]) -> bo
         x.given_sound != y.given_sound and not is_nickname(x.given, y.given) and all(name.given in used or is_listed_name(name.given) for name in (x, y))
         for x, y in near
     )
+
+
+def differ_now(a: Demographics, b: Demographics) -> bool:
+    """Whether the names agree only by such as a record has had besides its newest: the newest given names are two, or no name of one agrees with one of the other in given and family name."""
+    if len(a.names) == 1 == len(b.names) or not (a.names and b.names):
+        return False
+    newest = (a.names[:1], b.names[:1])
+    if _names_level(*newest, 0, _given_level) >= 5 and not _is_swapped(*newest):
+        return True
+    pairs = [((x,), (y,)) for x in a.names for y in b.names]
+    return not any((_names_level(x, y, 0, _given_level) <= 4 and _names_level(x, y, 2, _family_level) <= 4) or _is_swapped(x, y) for x, y in pairs)
 
 
 def _is_swapped(names_a: tuple[Name, ...], names_b: tuple[Name, ...]) -> bool:

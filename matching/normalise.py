@@ -256,13 +256,27 @@ def normal_street(lines: Iterable[str]) -> str:
     """Street: number or house name and words, abbreviations expanded; "" for a placeholder."""
     tokens = [word for line in lines for word in _words(line)]
     street = " ".join("street" if word == "st" and place else words.STREET_WORDS.get(word, word) for place, word in enumerate(tokens))
-    return "" if street in words.STREET_PLACEHOLDERS or _is_placeholder_text(street) else street
+    return "" if _says_no_place(street) else street
+
+
+_NO_STREET = re.compile(words.NO_STREET)
+_COMMUNAL = re.compile(words.COMMUNAL)
+
+
+def is_communal(street: str) -> bool:
+    """Whether a normal street is that of a care home, prison, hall, hotel or the like, where people live who are no family."""
+    return _COMMUNAL.search(street) is not None
 
 
 def normal_city(text: str) -> str:
     """Town, folded; "" for a placeholder."""
     city = " ".join(_words(text))
-    return "" if city in words.STREET_PLACEHOLDERS or _is_placeholder_text(city) else city
+    return "" if _says_no_place(city) else city
+
+
+def _says_no_place(text: str) -> bool:
+    text = text.removeprefix("c o ")
+    return text in words.STREET_PLACEHOLDERS or _is_placeholder_text(text) or _NO_STREET.search(text) is not None
 
 
 def _is_placeholder_text(value: str) -> bool:
@@ -274,18 +288,21 @@ _COUNTED = "012345678901234567890 098765432109876543210"
 
 
 def normal_phone(text: str) -> str:
-    """National digits, +44 and 0044 unified with 0; "" where too short, a repeated digit, or counted up or down as in 01234 567890."""
+    """National digits, +44 and 0044 unified with 0; "" where too short, or made up: two digits alone, or an end as in 01234 567890 and 07700 000000."""
     text = text.split("ext", maxsplit=1)[0].split("x", maxsplit=1)[0]
     digits = "".join([c for c in text.replace("(0)", "") if c.isascii() and c.isdigit()])
     if digits.startswith("0044"):
         digits = "0" + digits[4:].removeprefix("0")
     elif digits.startswith("44") and len(digits) > 10:
         digits = "0" + digits[2:].removeprefix("0")
-    return "" if len(digits) < 6 or len(set(digits[2:])) == 1 or _is_counted(digits) else digits
+    return "" if len(digits) < 6 or _is_made_up(digits) else digits
 
 
-def _is_counted(digits: str) -> bool:
-    """Whether eight digits in a row follow each other."""
+def _is_made_up(digits: str) -> bool:
+    """Whether it has two digits alone, its last six are one digit, counted up or down from 1 or 6, or 123123, or eight in a row follow each other."""
+    end = digits[-6:]
+    if len(set(digits)) < 3 or len(set(end)) == 1 or end in ("123456", "654321", "012345", "123123"):
+        return True
     return any(digits[place : place + 8] in _COUNTED for place in range(len(digits) - 7))
 
 
@@ -293,7 +310,9 @@ def normal_email(text: str) -> str:
     """E-mail address, case-folded; "" where it is none or a placeholder."""
     email = text.strip().casefold()
     local, at, host = email.partition("@")
-    return "" if not at or not local or not host or local in words.EMAIL_PLACEHOLDERS else email
+    plain = "".join([c for c in local if c.isalnum()])
+    is_none = not at or not local or not host or plain in words.EMAIL_PLACEHOLDERS or local == host.split(".", 1)[0]
+    return "" if is_none else email
 
 
 def normal_sex(text: str) -> str:
@@ -357,6 +376,11 @@ def _flags(facts: RecordFacts, multiple: bool) -> int:
     )
 
 
+def _has_no_home(address: RawAddress) -> bool:
+    """Whether its postcode says no fixed abode, unknown or abroad (nhs.md 3): what stands there for a street is no home."""
+    return fold(address.postcode).startswith("zz99")
+
+
 def _addresses(facts: RecordFacts) -> tuple[RawAddress, ...]:
     return () if facts.address_default else facts.addresses[:ADDRESSES_KEPT]
 
@@ -373,7 +397,7 @@ def normalise(
     orders = [order for order in map(twin_order, facts.names[:NAMES_KEPT]) if order is not None]
     birth_order = fold(facts.birth_order) or next(filter(None, orders), "")
     addresses = _addresses(facts)
-    streets = _unique((normal_street(address.lines) for address in addresses), ADDRESSES_KEPT)
+    streets = _unique((normal_street(address.lines) for address in addresses if not _has_no_home(address)), ADDRESSES_KEPT)
     phones = _unique(map(normal_phone, facts.phones), TELECOMS_KEPT)
     emails = _unique(map(normal_email, facts.emails), TELECOMS_KEPT)
     identifiers = tuple(dict.fromkeys((i.system, value) for i in facts.identifiers if (value := fold(i.value).replace(" ", ""))))

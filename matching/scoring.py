@@ -7,6 +7,7 @@ plain factors: 2^w for the match and alpha * 2^w + 1 - alpha for each rival, so 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import exp2, log2
 from typing import NamedTuple
@@ -29,9 +30,11 @@ from matching.comparisons import (
     Vector,
     are_two_names,
     compare,
+    differ_now,
 )
-from matching.demographics import Demographics
+from matching.demographics import NEWBORN, Demographics
 from matching.model import GRADES, IDENTIFIER, LEAST_COUNT, RIVALS, SHARED_FIELDS, Model, alpha
+from matching.normalise import is_listed_name
 
 LEAST_WEIGHT = -30.0
 GREATEST_WEIGHT = 60.0
@@ -192,7 +195,7 @@ class Scorer:
         if place in (GIVEN, FAMILY):
             if len(a.names) == 1 == len(b.names):
                 return self._term_factors(place, a.names[0][place])
-            common = {name[place] for name in a.names} & {name[place] for name in b.names} - {""}
+            common = {name[place] for name in a.names if len(name[place]) > 1} & {name[place] for name in b.names}
         else:
             attribute = _ATTRIBUTES[place]
             values_a, values_b = getattr(a, attribute), getattr(b, attribute)
@@ -337,18 +340,34 @@ class Scorer:
 
     def _caps(self, vector: Vector, a: Demographics, b: Demographics, contributions: tuple[Contribution, ...]) -> tuple[Cap, ...]:
         weak = vector.levels[NHS_WEAK] == 1
-        alone = weak and self.grade(self._weight(vector.without("nhs_weak"), a, b)) == GRADES[-1]
+        alone = weak and self._rests_on_weak_number(vector, a, b)
         if not self._counts(SAME_AUTHORITY):
             vector = vector.without("same_authority")
         weights = {c.field: c.weight for c in contributions}
-        two = vector.levels[GIVEN] == 2 and are_two_names(a, b, self.model.frequencies.get("given", {}))
-        return rules.caps(a, b, vector, weights, weak_number_alone=alone, own_frequencies=self.model.own_frequencies, two_names=two)
+        used = self.model.frequencies.get("given", {})
+        names = rules.Names(
+            two=vector.levels[GIVEN] == 2 and are_two_names(a, b, used),
+            past=1 <= vector.levels[GIVEN] <= 4 and differ_now(a, b),
+            unheard_of=bool((a.flags | b.flags) & NEWBORN) and not (_has_known_name(a, used) and _has_known_name(b, used)),
+        )
+        return rules.caps(a, b, vector, weights, weak_number_alone=alone, own_frequencies=self.model.own_frequencies, names=names)
+
+    def _rests_on_weak_number(self, vector: Vector, a: Demographics, b: Demographics) -> bool:
+        """Whether it is no match without the unverified NHS number, or where no birth date is compared not a certain one: a father's number on his namesake's record."""
+        without = self.grade(self._weight(vector.without("nhs_weak"), a, b))
+        return without == GRADES[-1] or (not vector.levels[BIRTH_DATE] and without != GRADES[0])
 
     @staticmethod
     def _capped(grade: str, caps: tuple[Cap, ...], vetoed: bool) -> str:
         if vetoed:
             return GRADES[-1]
         return max([grade, *(cap.grade for cap in caps)], key=GRADES.index)
+
+
+def _has_known_name(one: Demographics, used: Collection[str]) -> bool:
+    """Whether its newest given name is one that people have, and not one more word for a child without a name."""
+    given = one.names[0].given if one.names else ""
+    return given in used or is_listed_name(given)
 
 
 _ATTRIBUTES = {CITY: "cities", POSTCODE: "postcodes", PHONE: "phones", EMAIL: "emails", STREET: "streets"}

@@ -14,7 +14,8 @@ NAME_PLACEHOLDERS = frozenset({
     "no surname", "no forename", "no first name", "no last name",
     "baby", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "man", "woman", "child", "twin", "triplet",
     "test", "tester", "testing", "test patient", "patient", "trauma", "major incident", "do not use", "donotuse", "duplicate",
-    "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc",
+    "dummy", "demo", "training", "unidentified", "unspecified", "not applicable", "tba", "tbc", "tbn", "nameless",
+    "to be named", "to be confirmed", "not yet named", "not named", "no given name", "new born", "fetus", "foetus", "stillborn", "still born", "stillbirth",
 })
 
 NEWBORN_WORDS = frozenset({"baby", "babe", "infant", "newborn", "neonate", "boy", "girl", "male", "female", "twin", "triplet", "unborn", "daughter", "bby", "nb"})
@@ -47,13 +48,31 @@ STREET_WORDS = {
 
 STREET_PLACEHOLDERS = frozenset({
     "unknown", "not known", "nk", "no fixed abode", "nfa", "none", "na", "n a", "no address", "address unknown", "not stated",
-    "homeless", "hospital", "overseas", "abroad",
+    "homeless", "hospital", "overseas", "abroad", "refused", "not given", "withheld", "declined", "visitor", "traveller", "travellers", "temporary",
 })
+
+NO_STREET = (
+    r"\b(?:no fixed (?:abode|address|home)|not (?:known|provided|given|stated|disclosed|recorded|supplied|available)"
+    r"|address (?:unknown|refused|withheld|declined|tbc)|unknown address|no address|rough sleep\w*|sleep\w* rough|homeless)\b"
+)
+"""What says anywhere in an address that there is none."""
+
+COMMUNAL = (
+    r"\b(?:(?:hmp|hm prison|prison|yoi|hospital|hospice|surgery|medical (?:centre|practice)|health centre|hotel|hostel|guest house|bed and breakfast"
+    r"|(?:care|nursing|residential|rest|retirement|childrens) home|halls of residence|student (?:residences?|village|accommodation)"
+    r"|(?:gypsy|travell?ers?|caravan|mobile home) (?:site|park)|refuge|barracks|(?:night )?shelter|university|college)"
+    r"(?! (?:road|street|lane|hill|close|avenue|drive|way|gardens|court|place|walk|crescent|terrace|grove)\b)|halls?$)"
+)
+"""What tells in an address that people live or stay there who are no family."""
 
 POSTCODE_PLACEHOLDERS = frozenset({"kt160pz", "tn377pt", "rh193dz", "gu27xx", "bn112dh"})
 """The trusts' own postcodes, given where none is known; every ZZ99 is one as well."""
 
-EMAIL_PLACEHOLDERS = frozenset({"none", "noemail", "no email", "unknown", "na", "test", "null", "noreply", "nomail", "notknown", "declined"})
+EMAIL_PLACEHOLDERS = frozenset({
+    "none", "no", "nil", "nope", "noemail", "noemailaddress", "noaddress", "unknown", "na", "test", "null", "noreply", "nomail", "notknown", "declined",
+    "notgiven", "notprovided", "notapplicable", "notavailable", "refused", "donotcontact", "donotemail", "nocontact", "patient", "email",
+})
+"""What stands before the @ where there is no address, punctuation left out."""
 
 DEFAULT_BIRTH_DATES = frozenset({"19000101", "17530101", "18000101", "99991231"})
 

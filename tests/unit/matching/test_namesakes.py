@@ -158,3 +158,23 @@ def test_one_verified_number_joins_nobody_whose_given_name_and_birth_date_are_bo
     scored = SCORER.score(tom, tim)
     assert scored.confusion
     assert not is_number_edge(scored.vector, scored.grade, scored.caps)
+
+
+def test_a_fathers_unverified_number_on_a_record_without_a_birth_date_is_asked_about():
+    """Without the number the pair is asked about; a number that nobody verified must not settle that."""
+    home = {"addresses": (RawAddress(("14 Oakfield Road",), "Haywards Heath", "RH16 9ZE"),), "phones": ("01444 412345",), "sex": "male"}
+    father, unknown = (record("John", "Ordish", born, nhs_number=ALICE_NUMBER, nhs_status="02", **home) for born in ("1950-03-05", ""))
+    assert "weak-number-alone" in rules(father, unknown)
+    assert grade(father, unknown) == "probable"
+
+
+@pytest.mark.parametrize("phone", ["01323 960111", ""])
+@pytest.mark.parametrize("day", ["1932-03-11", "1933-03-11", "1932-11-03"])
+def test_namesakes_in_a_care_home_are_asked_about(day, phone):
+    home = {"addresses": (RawAddress(("St Annes Care Home",), "Seaford", "BN25 1AA"),), "sex": "female", "phones": (phone,)}
+    assert grade(record("Mary", "Jones", "1932-03-11", **home), record("Mary", "Jones", day, **home)) == "probable"
+
+
+def test_a_resident_with_a_mobile_phone_of_her_own_may_be_certain():
+    home = {"addresses": (RawAddress(("St Annes Care Home",), "Seaford", "BN25 1AA"),), "sex": "female", "phones": ("07700 900123",)}
+    assert grade(*(record("Mary", "Jones", "1932-03-11", **home) for _ in "ab")) == "certain"

@@ -30,6 +30,7 @@ from matching.demographics import (
 from matching.normalise import (
     Learned,
     fold,
+    is_communal,
     is_nickname,
     normal_birth_date,
     normal_city,
@@ -204,6 +205,29 @@ def test_a_street_has_its_abbreviations_expanded(lines, street):
     assert normal_street(lines) == street
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["No fixed address", "Of no fixed abode", "No Fixed Abode, c/o First Base", "Traveller", "Rough sleeper", "Street homeless", "Address not known", "Unknown address",
+     "Address not provided", "Refused", "Not given", "Visitor", "c/o Hospital"],
+)  # fmt: skip
+def test_what_says_that_there_is_no_home_is_no_street(line):
+    assert normal_street((line,)) == normal_city(line) == ""
+
+
+def test_what_stands_for_a_street_beside_a_postcode_of_no_fixed_abode_is_none():
+    homes = (RawAddress(("First Base", "Montague Place"), "Brighton", "ZZ99 3VZ"), RawAddress(("14 Oak Road",), "Lewes", "BN7 2AB"))
+    assert normalise(RecordFacts(addresses=homes)).streets == ("14 oak road",)
+
+
+@pytest.mark.parametrize(
+    ("street", "communal"),
+    [("St Annes Care Home", True), ("HMP Lewes, Brighton Road", True), ("Falmer Hall", True), ("Room 4, Norwich House, University of Sussex", True), ("Travellers Site", True),
+     ("The Grand Hotel", True), ("12 Hospital Road", False), ("3 College Lane", False), ("2 Hall Close", False), ("The Old Surgery Close", False), ("7 High Street", False)],
+)  # fmt: skip
+def test_where_people_live_who_are_no_family_is_told_from_homes(street, communal):
+    assert is_communal(normal_street((street,))) is communal
+
+
 def test_a_town_is_folded_and_placeholders_are_none():
     assert normal_city("Bexhill-on-Sea") == "bexhill on sea"
     assert normal_city("Not Known") == normal_city("ZZ") == ""
@@ -215,7 +239,8 @@ def test_a_town_is_folded_and_placeholders_are_none():
         ("01483 571122", "01483571122"), ("+44 1483 571122", "01483571122"), ("0044 (0)1483 571122", "01483571122"),
         ("+44 (0) 1483 571122", "01483571122"), ("01483 571122 ext 5", "01483571122"), ("01483571122x5", "01483571122"),
         ("07000000000", ""), ("00000000000", ""), ("1111", ""), ("", ""), ("+33 1 42 68 53 00", "33142685300"),
-        ("01234567890", ""), ("07123 456789", ""), ("+44 7987 654321", ""), ("01632 123456", "01632123456"),
+        ("01234567890", ""), ("07123 456789", ""), ("+44 7987 654321", ""), ("01632 960123", "01632960123"),
+        ("01273 000000", ""), ("07000 111111", ""), ("000 000 0001", ""), ("01622 123456", ""), ("07123 123123", ""), ("012345", ""), ("07700 900900", "07700900900"),
     ],
 )  # fmt: skip
 def test_a_phone_is_its_national_digits(text, digits):
@@ -224,7 +249,7 @@ def test_a_phone_is_its_national_digits(text, digits):
 
 @pytest.mark.parametrize(
     ("text", "email"),
-    [(" Alice@Example.org ", "alice@example.org"), ("none@none.com", ""), ("alice", ""), ("@example.org", ""), ("alice@", ""), ("", "")],
+    [(" Alice@Example.org ", "alice@example.org"), ("none@none.com", ""), ("alice", ""), ("a@a.com", ""), ("no.email@nhs.net", ""), ("Do-not-contact@x.org", ""), ("@example.org", ""), ("alice@", ""), ("", "")],
 )
 def test_an_email_is_case_folded(text, email):
     assert normal_email(text) == email

@@ -33,6 +33,10 @@ CAPS = {
     "too-few-fields": (record("Zebedee", "", middle="Ptolemy", **HOME),) * 2,
     "sex-postcode-birth-date-alone": (record("", "", "1980-03-14", sex="female", birth_order="2"),) * 2,
     "names-birth-date-sex-alone": (record("Zebedee", "Quillfeather", "1985-05-12", sex="male", addresses=(RawAddress(city="Crawley"),)),) * 2,
+    "names-and-communal-address-alone": tuple(record("Wei", "Zhang", day, sex="male", addresses=(RawAddress(("Falmer Hall",), "Brighton", "BN1 9QA"),)) for day in ("1999-01-12", "1999-01-13")),
+    "past-names": (
+        record(names=(RawName("Archer", "Alice"), RawName("Archer", "Anna")), birth_date="1980-03-14", sex="female", **HOME), record("Anna", "Archer", "1980-03-14", sex="female", **HOME),
+    ),
     "weak-number-alone": tuple(record("Alice", name, "1980-03-14", sex="female", addresses=(), **SPARSE) for name in ("Archer", "Quill")),
     "twin-pattern": tuple(record(name, "Archer", "1990-05-12", sex="male", multiple=name == "Daniel", **HOME) for name in ("Daniel", "Daniell")),
     "other-suffix": (father(suffix="JR"), father(suffix="SR")),

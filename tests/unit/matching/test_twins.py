@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -50,6 +51,70 @@ def test_an_email_of_the_household_speaks_for_nobody_in_it():
     without = SCORER.score(twin("Anna", "Quill"), twin("Hannah", "Quill", system="two")).weight
     shared = SCORER.score(twin("Anna", "Quill", email="p@example.org"), twin("Hannah", "Quill", email="p@example.org", system="two")).weight
     assert without < shared < without + 1
+
+
+@pytest.mark.parametrize("sexes", SEXES)
+def test_two_who_are_known_by_one_letter_may_be_twins(sexes):
+    """Alice and Anna, each written A: the letter is rarer than either name, and says less."""
+    a, b = (twin("A", "Quill", sex, "01444 412345", "parent@example.org", system=system) for sex, system in zip(sexes, ("one", "two"), strict=True))
+    scored = SCORER.score(a, b)
+    assert (scored.vector.level("given"), scored.grade) != (1, "certain")
+    assert "twin-pattern" in {cap.rule for cap in scored.caps}
+
+
+def newborn(given, **known):
+    return normalise(replace(FACTS, names=(RawName("Okafor", given),), birth_date="2024-02-25", first_seen="2024-03-01", **known))
+
+
+FACTS = RecordFacts(sex="female", addresses=(RawAddress(("14 Oakfield Road",), "Haywards Heath", "RH16 9ZE"),), phones=("01444 412345",))
+
+
+@pytest.mark.parametrize(
+    "word", ["New born", "To be named", "Not yet named", "TBN", "Nameless", "Fetus", "Stillborn", "Prem", "Preterm", "Quad", "Quad1", "Son", "Bubba", "Inf", "X", "Wxyz"]
+)
+def test_a_word_that_no_list_of_names_has_names_no_newborn(word):
+    assert SCORER.score(newborn(word), newborn(word)).grade != "certain"
+
+
+def test_a_newborn_whose_name_people_have_is_known_by_it():
+    assert SCORER.score(newborn("Florence"), newborn("Florence")).grade == "certain"
+
+
+def named(*names, street="14 Oakfield Road", phone="01444 412345"):
+    return normalise(
+        RecordFacts(
+            names=tuple(RawName(family, given) for given, family in names), birth_date="2010-03-05", sex="female",
+            addresses=(RawAddress((street,), "Haywards Heath", "RH16 9ZE"),), phones=(phone,),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((("Alice", "Vosper"), ("Anna", "Vosper")), (("Anna", "Vosper"),)),
+        ((("Robert", "Mayne"), ("Peter", "Nisbet")), (("Robert", "Nisbet"),)),
+        ((("Joyce", "Vosper"), ("Irene", "Quenby")), (("Irene", "Quenby"),)),
+    ],
+    ids=["a twin's name, corrected", "a given name and a family name that were never one name", "another patient's name, taken back"],
+)
+def test_who_agrees_only_by_a_name_that_was_corrected_is_asked_about(a, b):
+    scored = SCORER.score(named(*a), named(*b))
+    assert "past-names" in {cap.rule for cap in scored.caps}
+    assert scored.grade == "probable"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((("Anna", "Mayne"), ("Anna", "Vosper")), (("Anna", "Vosper"),)),
+        ((("Vosper", "Anna"), ("Anna", "Quill")), (("Anna", "Vosper"),)),
+        ((("Annie", "Vosper"), ("Anna", "Vosper")), (("Anna", "Vosper"),)),
+    ],
+    ids=["married", "names exchanged", "called by a short form"],
+)
+def test_who_married_or_is_called_by_a_short_form_is_still_known_by_the_earlier_name(a, b):
+    assert "past-names" not in {cap.rule for cap in SCORER.score(named(*a), named(*b)).caps}
 
 
 def test_one_middle_initial_is_no_middle_name():
