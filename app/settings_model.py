@@ -228,7 +228,7 @@ class Mllp(Table):
     idle_seconds: float = _key("the idle time after which a connection gives way to a new one", 60, gt=0)
     keepalive_seconds: int = _key("the idle time after which TCP asks whether the peer lives", 60, ge=1, le=32_767)
     unfinished_seconds: float = _key("how long a message may stand unfinished without progress", 30, gt=0)
-    drain_seconds: float = _key("how long a stop waits for the answers of what is being committed", 30, ge=0)
+    drain_seconds: float = _key("how long a stop waits for the answers of what is being committed", 30, ge=0, le=30)
     head_size: int = _key("the bytes kept of a message that is over size", 65_536, ge=1024, le=1 << 20)
 
 

@@ -64,7 +64,7 @@ def receive_failed(services: Services, raw: bytes, error: Exception, *, principa
     None where not even that can be kept.
     """
     head = er7.head(raw)
-    one = Received(raw, head, services.sources.feed(head.sending_application, head.sending_facility))
+    one = Received(raw, head, services.sources.feed(head.sending_application, head.sending_facility, raw.certificate if isinstance(raw, Frame) else None))
     answer = Answer("AE", WealdError(f"Weald failed on this message ({type(error).__name__}); it is kept as a dead letter."))
     try:
         services.store.apply(principal, [_dead_letter(services, one, answer)])
@@ -154,16 +154,17 @@ def _tell_subject(work: Work, source: Source, event: AdtEvent, facts: PatientFac
 
 
 def _dead_letter(services: Services, one: Received, answer: Answer) -> Change[None]:
-    """The change that keeps a refused message: its bytes, why, and from where; it is never lost."""
+    """The change that keeps a refused message: its bytes, why, and from where; it is never lost, nor kept again each time it is sent again."""
     error = answer.error
     assert error is not None  # noqa: S101  (only refused messages come here)
     source = one.source.code if one.source else ""
     size = one.raw.size if isinstance(one.raw, Frame) else len(one.raw)
+    digest = hashlib.sha256(f"{source}\x1f{answer.code}\x1f{error.text}\x1f{size}\x1f".encode() + one.raw).hexdigest()
 
     def change(tx: Transaction) -> None:
         keep(tx, one.raw, {
             "source": source, "received": services.now(), "answer": answer.code, "reason": error.text, "code": error.hl7_code,
-            "location": error.location, "size": size, "whole": size == len(one.raw),
+            "location": error.location, "size": size, "whole": size == len(one.raw), "digest": [digest],
         })  # fmt: skip
 
     return change

@@ -51,16 +51,18 @@ class Letter:
         return (self.head.get("answer"), self.head.get("code")) == NOT_ALLOWED
 
 
-def keep(tx: Transaction, raw: bytes, head: dict[str, Any], digest: Sequence[str] = ()) -> None:
-    """Keep what was refused as the next open letter; an open one of that digest stands for it."""
-    if digest and any(orjson.loads(body.partition(b"\n")[0])["state"] == OPEN for _, body in tx.find(DEAD_LETTER, "digest", digest)):
-        return
+def keep(tx: Transaction, raw: bytes, head: dict[str, Any]) -> None:
+    """Keep what was refused as the next open letter; an open one of the head's digest stands for it, and has how often it came."""
+    for one in (_letter(body) for _, body in tx.find(DEAD_LETTER, "digest", head["digest"])):
+        if one.head["state"] == OPEN:
+            _put(tx, Letter({**one.head, "times": one.head.get("times", 1) + 1, "last_received": head["received"]}, one.raw))
+            return
     number = tx.next_number("dead-letter")
-    _put(tx, Letter({"number": number, **head, "state": OPEN}, raw), digest)
+    _put(tx, Letter({"number": number, **head, "state": OPEN}, raw))
 
 
-def _put(tx: Transaction, letter: Letter, digest: Sequence[str]) -> None:
-    index = {"state": [letter.head["state"]], "digest": list(digest)}
+def _put(tx: Transaction, letter: Letter) -> None:
+    index = {"state": [letter.head["state"]], "digest": letter.head.get("digest", [])}
     tx.put(DEAD_LETTER, _key(letter.number), orjson.dumps(letter.head) + b"\n" + letter.raw, index)
 
 
@@ -95,7 +97,7 @@ def settle(services: Services, principal: Principal, numbers: Sequence[int], sta
             one = letter(tx, number)
             if one.head["state"] != OPEN:
                 raise BusinessRule(f"The dead letter {number} is {one.head['state']} already.")
-            _put(tx, Letter({**one.head, "state": state, "settled": {"at": tx.now, **about}}, one.raw), one.head.get("digest", ()))
+            _put(tx, Letter({**one.head, "state": state, "settled": {"at": tx.now, **about}}, one.raw))
 
     _apply(services, principal, change)
 
@@ -106,7 +108,7 @@ def note_attempt(services: Services, principal: Principal, number: int, **about:
     def change(tx: Transaction) -> None:
         one = letter(tx, number)
         head = {**one.head, "attempts": one.head.get("attempts", 0) + 1, "last_attempt": {"at": tx.now, **about}}
-        _put(tx, Letter(head, one.raw), one.head.get("digest", ()))
+        _put(tx, Letter(head, one.raw))
 
     _apply(services, principal, change)
 

@@ -238,6 +238,6 @@ def _quarantine(name: str, reason: str, kept: _Kept, source: str) -> Change[None
         keep(tx, kept.content, {
             "source": source, "received": tx.now, "kind": "file", "name": name, "reason": reason, "sha256": kept.sha256, "size": kept.size,
             "whole": kept.whole, "digest": [digest],
-        }, [digest])  # fmt: skip
+        })  # fmt: skip
 
     return change

@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self.decoder.reset()
 
     def pause_writing(self) -> None:
+        self.progress = time.monotonic()
         self.pause(PAUSED_WRITING)
 
     def resume_writing(self) -> None:
@@ -123,8 +124,9 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def stalled_since(self, moment: float) -> bool:
-        """Whether a frame stands unfinished since then though the peer could have sent more."""
-        return self.decoder.unfinished and not self._paused and self.progress < moment
+        """Whether since then a frame stands unfinished though the peer could have sent more, or answers stand untaken."""
+        waits = bool(self._paused & PAUSED_WRITING) or (self.decoder.unfinished and not self._paused)
+        return waits and self.progress < moment
 
     def close(self) -> None:
         """Close after what is written has gone out."""

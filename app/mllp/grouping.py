@@ -31,11 +31,12 @@ _log = structlog.get_logger("weald.mllp")
 
 
 class Waiting(NamedTuple, Generic[T]):
-    """A frame that waits for its answer: where the answer goes, and when the frame was complete."""
+    """A frame that waits for its answer: where the answer goes, when the frame was complete, and which feed it says it is of."""
 
     owner: T
     frame: Frame
     since: float
+    source: str = ""
 
 
 class Grouper(Generic[T]):
@@ -80,13 +81,15 @@ class Grouper(Generic[T]):
         self._refused.discard(owner)
 
     def _run(self) -> None:
-        while group := self._next():
-            began = time.monotonic()
-            answers = self._answered(group)
-            self._took = time.monotonic() - began
-            self._expected = min(len({id(one.owner) for one in group}), self._group_max)
-            self._deliver(group, answers)
-        self._ended()
+        try:
+            while group := self._next():
+                began = time.monotonic()
+                answers = self._answered(group)
+                self._took = time.monotonic() - began
+                self._expected = min(len({id(one.owner) for one in group}), self._group_max)
+                self._deliver(group, answers)
+        finally:
+            self._ended()
 
     def _answered(self, group: Sequence[Waiting[T]]) -> Answers:
         """The answers of a group. What comes behind a withheld answer is withheld too, and not begun: the sender sends it again after it."""
@@ -127,4 +130,8 @@ class Grouper(Generic[T]):
     def _after_failure(self, frame: Frame, error: Exception) -> Acknowledgements | None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         _log.error("mllp.receive_failed", error=type(error).__name__, place=f"{place.name}, {Path(place.filename).name}:{place.lineno}", bytes=frame.size)
-        return self._failed(frame, error) if self._failed else None
+        try:
+            return self._failed(frame, error) if self._failed else None
+        except Exception as another:  # noqa: BLE001  (what cannot even be refused is withheld: the feeds of the region go on)
+            _log.error("mllp.failed_twice", error=type(another).__name__, bytes=frame.size)
+            return None

@@ -31,6 +31,8 @@ SWITCH_INTERVAL = 0.0005
 COLLECT_AFTER = 50_000
 """Objects made and kept before the collector looks at them: a group makes thousands, and reference counts free them all."""
 
+HANDSHAKE_SECONDS = 10.0
+
 _log = structlog.get_logger("weald.mllp")
 
 
@@ -57,7 +59,7 @@ class MllpServer:
         self._queued = 0
         self._full = False
         self._stopping = False
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._grouper: Grouper[Connection] = Grouper(
             receive, self._deliver_soon, ended=self._ended_soon, group_max=settings.group_max, window=settings.group_window_ms / 1000, failed=self._after_failure
@@ -67,7 +69,7 @@ class MllpServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chose where ``port`` is 0."""
-        self._server = await self._loop.create_server(lambda: Connection(self), host, port, ssl=self._tls, backlog=256, reuse_address=True)
+        self._server = await self._loop.create_server(lambda: Connection(self), host, port, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None, backlog=256, reuse_address=True)
         self._grouper.start()
         self._sweep()
         bound: int = self._server.sockets[0].getsockname()[1]
@@ -84,7 +86,7 @@ class MllpServer:
             connection.pause(PAUSED_STOP)
         self._grouper.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), self.settings.drain_seconds)
+            await asyncio.wait_for(self.ended.wait(), self.settings.drain_seconds)
         for connection in list(self.connections):
             connection.close()
         for _ in range(100):
@@ -126,13 +128,15 @@ class MllpServer:
             connection.close()
             return
         now = time.monotonic()
-        self.counters.came(connection.source or "")
+        waiting = [Waiting(connection, frame, now, self._identify(frame)) for frame in frames]
+        for source in {one.source for one in waiting}:
+            self.counters.came(source)
         self.counters.frames += len(frames)
         self.counters.over_size += sum(frame.over_size for frame in frames)
         self.counters.buffered += sum(map(len, frames))
         self._queued += len(frames)
         connection.unanswered += len(frames)
-        self._grouper.put([Waiting(connection, frame, now) for frame in frames])
+        self._grouper.put(waiting)
         if not self._full and (self._queued >= self.settings.queue or self.counters.buffered >= self.settings.buffer_size // 2):
             self._full = True
             for one in self.connections:
@@ -165,17 +169,17 @@ class MllpServer:
             return False
         self.counters.dropped_idle += 1
         self.connections.discard(idle)
-        idle.close()
+        idle.abort()
         return True
 
     def _sweep(self) -> None:
-        """Drop connections whose frame stands unfinished without progress; again in a second, or sooner where the limit is shorter."""
+        """Drop connections whose frame stands unfinished without progress, or that do not take their answers; again in a second, or sooner where the limit is shorter."""
         limit = self.settings.unfinished_seconds
         before = time.monotonic() - limit
         for connection in [one for one in self.connections if one.stalled_since(before)]:
             self.counters.dropped_unfinished += 1
-            _log.warning("mllp.dropped", reason="unfinished frame", source=connection.source)
-            connection.close()
+            _log.warning("mllp.dropped", reason="unfinished frame or answer", source=connection.source)
+            connection.abort()
         self._sweeper = self._loop.call_later(min(1.0, limit / 2), self._sweep)
 
     # What the grouper tells, in its own thread.
@@ -190,7 +194,7 @@ class MllpServer:
 
     def _ended_soon(self) -> None:
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ended.set)
+            self._loop.call_soon_threadsafe(self.ended.set)
 
     def _deliver(self, group: Sequence[Waiting[Connection]], answers: Answers) -> None:
         """Send the answers of a group, those of one connection in one write."""
@@ -201,7 +205,7 @@ class MllpServer:
         outgoing: dict[Connection, list[Acknowledgements | None]] = {}
         for one, answer in zip(group, answers, strict=True):
             outgoing.setdefault(one.owner, []).append(answer)
-            self._count(one.owner.source or "", answer, now - one.since)
+            self._count(one.source, answer, now - one.since)
         for connection, its in outgoing.items():
             connection.answer(its)
             if not connection.unanswered and connection not in self.connections:
@@ -256,7 +260,9 @@ async def _serve(settings: Settings, receive: Receive, ready_event: Event | None
     _log.info("mllp.listening", port=port)
     if ready_event is not None:
         ready_event.set()
-    await stop.wait()
+    await asyncio.wait([asyncio.ensure_future(event.wait()) for event in (stop, server.ended)], return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        _log.error("mllp.ingest_ended")  # without it no message is answered: the process ends, so that whoever watches it starts it again
     await server.stop()
     _log.info("mllp.stopped", frames=server.counters.frames, answers=server.counters.answers, groups=server.counters.groups)
 

@@ -385,9 +385,11 @@ def _separators(header: Head) -> tuple[str, str]:
     return (d.field, header.separators) if complete else ("|", _ENCODING_CHARACTERS)
 
 
+_NUMBERED = re.compile(r"\d{1,3}(\.\d{1,3}){0,3}", re.ASCII)
+
+
 def _version(header: Head) -> tuple[int, ...]:
-    numbers = header.version.split(".")
-    return tuple(int(n) for n in numbers) if all(n.isascii() and n.isdigit() for n in numbers) else (2, 4)
+    return tuple(map(int, header.version.split("."))) if _NUMBERED.fullmatch(header.version) else (2, 4)
 
 
 def _timestamp(iso: str) -> str:

@@ -257,7 +257,7 @@ def _birth_place(pid: Segment) -> list[Assertion]:
 def _multiple_birth(pid: Segment) -> list[Assertion]:
     """PID-25, an integer, wins; else PID-24."""
     order, indicator = pid.component(25), pid.component(24)
-    if order.isascii() and order.isdigit() and 0 < int(order) < 100:
+    if order.isascii() and order.isdigit() and len(order) < 3 and int(order):
         return [Assertion("multipleBirth", {"integer": int(order)})]
     if indicator.upper() in tables.MULTIPLE_BIRTH:
         return [Assertion("multipleBirth", {"boolean": tables.MULTIPLE_BIRTH[indicator.upper()]})]

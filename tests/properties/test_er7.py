@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mappers import fhir
 from mappers.hl7v2 import er7, messages
-from mappers.hl7v2.errors import Er7Error
+from mappers.hl7v2.errors import Er7Error, MessageTooLarge
 from mappers.patient import PatientState
 from mappers.source_patient import source_patient
 from tests.properties.vocabulary import CONTEXT, HEAD, lines, raw_fields, texts
@@ -66,6 +66,14 @@ def test_any_bytes_are_read_or_refused_and_always_answered(raw):
         assert er7.head(answer).present
         assert b"MSA" in answer
     assert all(piece in raw for piece in er7.split_batch(raw))
+
+
+@given(st.dictionaries(st.integers(3, 18), st.text(max_size=20) | st.integers(1, 6_000).map("9".__mul__), max_size=6), st.sampled_from(["AA", "AE", "AR", "CA"]))
+def test_every_header_is_answered(fields, code):
+    raw = ("MSH|^~\\&|" + "|".join(fields.get(number, "") for number in range(3, 19)) + "\r").encode("utf-8", "replace")
+    fault = MessageTooLarge("too large")
+    assert b"\rMSA|" in er7.acknowledgement(er7.head(raw), code, control_id="W1", now="2024-05-01T12:00:00Z", errors=[fault])
+    assert er7.answer_codes(er7.head(raw), "AE") is not None
 
 
 @given(st.data())

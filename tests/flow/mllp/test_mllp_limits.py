@@ -65,6 +65,16 @@ class TestBackPressure:
         peer.socket.settimeout(20)
         assert len(peer.answers(answered)) == answered
 
+    def test_a_peer_that_never_reads_its_answers_is_dropped(self, listening, connect):
+        answer = b"MSH|\rMSA|AA|" + b"x" * 2_000_000
+        running = listening(receive=lambda frames: [(answer,)] * len(frames), unfinished_seconds=0.3)
+        deaf, other = connect(running), connect(running)
+        deaf.send(b"".join(framed(message(str(number))) for number in range(20)))
+        running.until(lambda: running.server.counters.dropped_unfinished == 1)
+        running.until(lambda: running.server.counters.connections == 1)
+        other.send(framed(message("1")))
+        assert len(other.answers(1)) == 1
+
     def test_unfinished_frames_are_held_within_a_bound(self, listening, connect):
         running = listening(buffer_size=1 << 20, max_frame=1 << 20)
         peers = [connect(running) for _ in range(4)]

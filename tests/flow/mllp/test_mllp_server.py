@@ -201,6 +201,17 @@ def test_the_command_mllp_send_sends_to_it(listening, tmp_path):
     assert done.stdout.count(b"MSA|AA|") == 5
 
 
+def test_each_feed_of_one_connection_is_counted_by_its_own_name(listening, connect):
+    running = listening(identify=lambda frame: frame.split(b"|")[2].decode())
+    peer = connect(running)
+    peer.send(framed(message("1")) + framed(message("2", application="RIS")))
+    peer.answers(2)
+    lines = running.server.counters.numbers().lines()
+    for source in ("PAS", "RIS"):
+        assert f'weald_mllp_acks_total{{source="{source}",code="AA"}} 1' in lines
+        assert any(line.startswith(f'weald_mllp_last_message_seconds{{source="{source}"}}') for line in lines)
+
+
 def test_what_it_counts_can_be_read(listening, connect):
     running = listening()
     peer = connect(running)

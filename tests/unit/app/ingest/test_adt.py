@@ -9,10 +9,12 @@ import pytest
 from app.errors import RequiredMissing, StoreUnavailable
 from app.ingest import adt as ingest
 from app.ingest.frame import Frame
+from app.ingest.letters import letters
 from app.ingest.resolve import first_key
 from app.principal import SYSTEM
 from app.services import services_from_settings
 from app.settings import load_settings
+from app.sources import ClientCertificate, SourceRegistry
 from app.store.contract import DEAD_LETTER, MESSAGE
 from mappers.context import Authority, Source
 from mappers.facts import IdentifierFact
@@ -58,6 +60,34 @@ def test_a_fault_is_told_by_its_kind_alone(services):
     assert (answer.code, answer.errors) == ("AE", ("207",))
     assert "RuntimeError" in answer.text
     assert "SECRET" not in answer.text
+
+
+def test_a_fault_in_production_is_kept_under_its_feed_and_answered_as_its_settings_say(services):
+    feeds = {code: feed.model_copy(update={"certificates": ["pas.rtk.example"], "acknowledgements": {"AE": "AR"}}) for code, feed in services.settings.sources.items()}
+    settings = services.settings.model_copy(update={"mode": "production", "sources": feeds})
+    site = replace(services, settings=settings, sources=SourceRegistry(settings))
+    frame = Frame(adt("A28", pid(cx("A1"))), certificate=ClientCertificate("00", frozenset({"pas.rtk.example"})))
+    [answered] = ingest.receive_failed(site, frame, RuntimeError(), principal=SYSTEM)
+    with services.store.snapshot(SYSTEM) as snapshot:
+        [letter] = letters(snapshot)
+    assert (answer_from_frame(answered).code, letter.head["source"]) == ("AR", "RTK-PAS")
+
+
+def test_a_refused_message_that_is_sent_again_is_one_dead_letter(services):
+    message, other = adt("A17", pid(cx("A1"))), adt("A17", pid(cx("A2")))
+    assert {one.code for one in answers(services, message, message, other, message)} == {"AR"}
+    with services.store.snapshot(SYSTEM) as snapshot:
+        assert [(one.raw, one.head.get("times", 1)) for one in letters(snapshot)] == [(message, 3), (other, 1)]
+
+
+@pytest.mark.parametrize("version", ["2." + "5" * 5_000, "5" * 5_000, "2.5.1.1", "two"])
+def test_a_version_that_is_none_is_refused_in_the_form_of_every_version(services, version):
+    [answer] = answers(services, adt("A28", pid(cx("A1")), version=version))
+    assert (answer.code, kept(services, DEAD_LETTER) != []) == ("AR", True)
+
+
+def test_a_birth_order_of_thousands_of_digits_is_none(services):
+    assert [one.code for one in answers(services, adt("A28", pid(cx("A1"), f25="9" * 5_000)))] == ["AA"]
 
 
 def test_answers_come_in_the_order_of_the_frames_and_refusals_are_kept(services):

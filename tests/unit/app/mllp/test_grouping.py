@@ -131,6 +131,26 @@ def test_a_frame_on_which_ingest_fails_gets_the_answer_of_the_one_who_knows(inge
     assert seen == [(b"poison", "ValueError")]
 
 
+def test_a_frame_that_cannot_even_be_refused_is_withheld_and_the_thread_goes_on(ingest):
+    def broken(frame, error):
+        raise ValueError(error)
+
+    harness = Harness(ingest, failed=broken)
+    harness.put("a", b"poison")
+    assert harness.wait(1) == [None]
+    harness.put("b", b"2")
+    assert harness.wait(2)[-1] == b"ack 2"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_of_itself_is_told(ingest):
+    harness = Harness(ingest)
+    harness.grouper._deliver = lambda *_: 1 / 0
+    harness.put("a", b"1")
+    harness.grouper._thread.join(10)
+    assert harness.ended.is_set()
+
+
 def test_a_failure_is_logged_without_its_text(ingest, capsys):
     harness = Harness(ingest)
     harness.put("a", b"poison")
@@ -151,7 +171,8 @@ def test_stopping_finishes_the_group_under_way_and_begins_none(ingest):
     harness.put("a", b"2")
     harness.grouper.stop()
     ingest.gate.set()
-    assert harness.ended.wait(10)
+    harness.grouper._thread.join(10)
+    assert harness.ended.is_set()
     assert harness.answers == [("a", b"ack 1")]
 
 
