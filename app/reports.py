@@ -156,6 +156,7 @@ def metrics(report: MatchingReport) -> str:
         "asked_share": [_metric("asked_share", s.asked / max(s.records, 1), by=s.kind, group=s.group) for s in report.shares],
         "suspect_persons": [_metric("suspect_persons", s.persons, reason=s.reason) for s in report.suspicions],
         "drift_bits": [_metric("drift_bits", d.bits, field=d.field) for d in report.drifts],
+        "sampled_vetoes": [_metric("sampled_vetoes", count, veto=veto) for veto, count in sorted(report.vetoed.items())],
         "largest_block": [_metric("largest_block", b.largest, family=b.family) for b in report.blocks],
         "blocks_over_cap": [_metric("blocks_over_cap", b.over_cap, family=b.family) for b in report.blocks],
     }

@@ -58,7 +58,7 @@ NO_STREET = (
 """What says anywhere in an address that there is none."""
 
 COMMUNAL = (
-    r"\b(?:(?:hmp|hm prison|prison|yoi|hospital|hospice|surgery|medical (?:centre|practice)|health centre|hotel|hostel|guest house|bed and breakfast"
+    r"\b(?:(?:hmp|hm prison|prison|yoi|hospital|hospice|surgery|medical (?:centre|practice)|health centre|hotel|hostel|premier inn|travelodge|guest house|bed and breakfast"
     r"|(?:care|nursing|residential|rest|retirement|childrens) home|halls of residence|student (?:residences?|village|accommodation)"
     r"|(?:gypsy|travell?ers?|caravan|mobile home) (?:site|park)|refuge|barracks|(?:night )?shelter|university|college)"
     r"(?! (?:road|street|lane|hill|close|avenue|drive|way|gardens|court|place|walk|crescent|terrace|grove)\b)|halls?$)"
