@@ -7,6 +7,7 @@ of names, and a file is read no further than its kind needs to be told.
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import stat
 import zipfile
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from app.ingest.content import Kind, kind_of
 from mappers.dicom.dataset import directory_records
@@ -28,7 +29,8 @@ DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, No
 """What a file or archive raises while it is opened or read that is damaged, or of a kind that is not read."""
 _RATIO_APPLIES_FROM = 1024 * 1024
 _DRIVE = re.compile("[A-Za-z]:")
-_CENTRAL_DIRECTORY = 64 * 1024 * 1024
+_ENTRY = 256
+"""Bytes that an entry of a zip's central directory may take on average: 46, its name, and what packers add."""
 _LOCAL_HEADER = 30
 _PACKED = 64 * 1024 * 1024
 
@@ -92,9 +94,14 @@ def walk(paths: Sequence[Path], limits: FileLimits | None = None) -> Iterator[Fo
     """Everything under the paths, each once, in order of names. Nothing found stops the walk."""
     limits = limits or FileLimits()
     for path in paths:
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except OSError:
+            yield Refused(str(path), Refusal.UNREADABLE, "the file or folder cannot be reached")
+            continue
+        if is_folder:
             yield from _folder(path, limits)
-        elif path.exists():
+        elif is_there:
             yield from _file(path, limits, named=True)
         else:
             yield Refused(str(path), Refusal.MISSING, "there is no such file or folder")
@@ -105,24 +112,33 @@ def _folder(root: Path, limits: FileLimits) -> Iterator[Found]:
     while pending:
         folder = pending.pop()
         try:
-            children = sorted(folder.iterdir())
+            with os.scandir(folder) as entries:
+                children = sorted([(Path(entry.path), _is_folder(entry), entry.is_symlink()) for entry in entries])
         except OSError:
             yield Refused(str(folder), Refusal.UNREADABLE, "the folder cannot be read")
             continue
-        folders = [child for child in children if child.is_dir() and not child.is_symlink()]
-        pending += reversed(folders)
-        for child in children:
-            if child.is_symlink() and child.is_dir():
+        pending += reversed([child for child, is_folder, is_link in children if is_folder and not is_link])
+        for child, is_folder, is_link in children:
+            if is_folder and is_link:
                 yield Refused(str(child), Refusal.LINK, "links to folders are not followed")
-            elif not child.is_dir():
+            elif not is_folder:
                 yield from _file(child, limits, named=False)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one, as far as that can be told."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _file(path: Path, limits: FileLimits, *, named: bool) -> Iterator[Found]:
     """What one file holds; of a DICOMDIR that was named its files, of one found on the way only what is missing."""
     name = str(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        known = path.stat()
+        if not stat.S_ISREG(known.st_mode):
             yield Refused(name, Refusal.NOT_A_FILE, "it is neither a file nor a folder")
             return
         with path.open("rb") as stream:
@@ -133,7 +149,7 @@ def _file(path: Path, limits: FileLimits, *, named: bool) -> Iterator[Found]:
     if kind is Kind.ZIP:
         yield from _zip(path, limits)
     elif kind is Kind.DICOMDIR:
-        yield from _directory(name, lambda: path.open("rb"), path.stat().st_size, _Folder(path.parent), limits, named=named)
+        yield from _directory(name, lambda: path.open("rb"), known.st_size, _Folder(path.parent), limits, named=named)
     else:
         yield found_of(kind, name, lambda: path.open("rb"))
 
@@ -210,14 +226,22 @@ def _indexed(name: str, record: DirectoryRecord, tree: _Tree, *, named: bool) ->
     if not all(_plain(component) for component in record.file_id):
         yield Refused(name, Refusal.PATH, "the DICOMDIR names a file outside of its folder")
         return
-    found = tree.find(record.file_id)
+    try:
+        found = tree.find(record.file_id)
+        kind = _kind(found[1]) if found is not None and named else None
+    except DAMAGED:
+        yield Refused(name, Refusal.UNREADABLE, "the file that the DICOMDIR names cannot be read")
+        return
     if found is None:
         yield Refused(name, Refusal.MISSING, "the DICOMDIR names a file that is missing; its record is loaded in its place")
         yield Item(Kind.DICOM, name, BytesIO, record.header)
-    elif named:
-        with found[1]() as stream:
-            kind = kind_of(stream)
+    elif kind is not None:
         yield found_of(kind, *found)
+
+
+def _kind(open: Callable[[], BinaryIO]) -> Kind:
+    with open() as stream:
+        return kind_of(stream)
 
 
 def _plain(component: str) -> bool:
@@ -226,28 +250,37 @@ def _plain(component: str) -> bool:
 
 def _zip(path: Path, limits: FileLimits) -> Iterator[Found]:
     name = str(path)
-    if central_directory_size(path) > _CENTRAL_DIRECTORY:
-        yield Refused(name, Refusal.OVER_LIMIT, "the archive's directory is larger than the limit", lambda: path.open("rb"))
-        return
     try:
+        directory = central_directory(path)
+        if directory.entries > limits.entries or directory.size > limits.entries * _ENTRY:
+            yield Refused(name, Refusal.OVER_LIMIT, "the archive's directory is larger than the limit", lambda: path.open("rb"))
+            return
         with zipfile.ZipFile(path) as archive:
             yield from _members(archive, path, limits)
     except DAMAGED:
         yield Refused(name, Refusal.DAMAGED, "the archive cannot be read", lambda: path.open("rb"))
 
 
-def central_directory_size(path: Path) -> int:
-    """The size of a zip's central directory by its end record, 0 where it has none (APPNOTE.TXT 4.3.16)."""
+class CentralDirectory(NamedTuple):
+    """How many entries a zip's central directory says it has, and its size in bytes."""
+
+    entries: int = 0
+    size: int = 0
+
+
+def central_directory(path: Path) -> CentralDirectory:
+    """What a zip's end records say, as ``zipfile`` reads them: the zip64 one wherever its locator stands (APPNOTE.TXT 4.3.14 to 4.3.16); nothing where there are none."""
     with path.open("rb") as stream:
         size = path.stat().st_size
         stream.seek(max(0, size - 65_557 - 76))
         tail = stream.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 22 > len(tail):
-        return 0
-    length = int.from_bytes(tail[at + 12 : at + 16], "little")
-    wide = tail.rfind(b"PK\x06\x06", 0, at)
-    return int.from_bytes(tail[wide + 40 : wide + 48], "little") if length == 0xFFFFFFFF and wide >= 0 else length
+        return CentralDirectory()
+    wide = tail[max(0, at - 76) : max(0, at - 20)]
+    if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07") and wide.startswith(b"PK\x06\x06"):
+        return CentralDirectory(int.from_bytes(wide[32:40], "little"), int.from_bytes(wide[40:48], "little"))
+    return CentralDirectory(int.from_bytes(tail[at + 10 : at + 12], "little"), int.from_bytes(tail[at + 12 : at + 16], "little"))
 
 
 def _members(archive: zipfile.ZipFile, path: Path, limits: FileLimits) -> Iterator[Found]:

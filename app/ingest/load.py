@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from app.errors import BadRequest, InvalidOutcome, SettingsError, TooLarge
 from app.ingest import adt, dicom, reading
 from app.ingest.again import finish_pending
 from app.ingest.content import Kind, datasets_from_json, messages_from_hl7
-from app.ingest.files import DAMAGED, FileLimits, Found, Item, Refused, walk
+from app.ingest.files import DAMAGED, FileLimits, Found, Item, Refused, central_directory, walk
 from app.ingest.letters import keep
 from app.principal import Principal
 from app.services import Services
@@ -31,6 +31,7 @@ from mappers.dicom.facts import InstanceFacts, facts_from_header
 
 INSTANCES_A_COMMIT = 2000
 MESSAGES_A_COMMIT = 256
+BYTES_A_COMMIT = 16 * 1024 * 1024
 _READ = 1 << 20
 
 Opens = Callable[[], BinaryIO]
@@ -60,12 +61,13 @@ def count(paths: Sequence[Path]) -> int:
 
 
 def _count_one(path: Path) -> int:
-    if path.is_dir():
-        return sum(_count_one(child) for child in path.rglob("*") if child.is_file())
-    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-        with suppress(*DAMAGED), zipfile.ZipFile(path) as archive:
-            return len(archive.infolist())
-    return 1
+    """About how many things a path holds; what cannot be read counts as one."""
+    try:
+        if path.is_dir():
+            return sum(_count_one(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
+        return min(max(1, central_directory(path).entries), FileLimits().entries) if path.suffix.lower() == ".zip" else 1
+    except OSError:
+        return 1
 
 
 class Loader:
@@ -79,6 +81,7 @@ class Loader:
         self._source = self._named(source) if source else None
         self._instances: list[tuple[str, InstanceFacts, Opens | None]] = []
         self._messages: list[tuple[str, bytes]] = []
+        self._bytes = 0
         self._contexts = services.sources.contexts()
         self._came = services.now()
 
@@ -126,7 +129,8 @@ class Loader:
         with item.open() as stream:
             for number, raw in enumerate(messages_from_hl7(stream), 1):
                 self._messages.append((f"{item.name} message {number}", raw))
-                if len(self._messages) >= MESSAGES_A_COMMIT:
+                self._bytes += len(raw)
+                if len(self._messages) >= MESSAGES_A_COMMIT or self._bytes >= BYTES_A_COMMIT:
                     self._flush_messages()
 
     def _take_instances(self, item: Item) -> None:
@@ -180,7 +184,7 @@ class Loader:
                 self.report.studies.add(uid)
 
     def _flush_messages(self) -> None:
-        held, self._messages = self._messages, []
+        held, self._messages, self._bytes = self._messages, [], 0
         if not held:
             return
         apply = adt.apply_group if self._keeps else adt.apply_only

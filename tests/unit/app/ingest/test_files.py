@@ -12,7 +12,8 @@ import pytest
 
 from app.ingest import files
 from app.ingest.content import Kind
-from app.ingest.files import FileLimits, Found, Item, Refusal, Refused, central_directory_size, walk
+from app.ingest.files import FileLimits, Found, Item, Refusal, Refused, central_directory, walk
+from app.ingest.load import count
 from mappers.dicom.facts import facts_from_header
 from tests.unit.mappers.dicom.making import BUNDLED, RTK, dataset, part10
 
@@ -76,15 +77,47 @@ def test_links_to_folders_are_not_followed_and_pipes_are_no_files(tmp_path: Path
 def test_what_cannot_be_read_does_not_stop_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "closed").mkdir()
     (tmp_path / "x").write_bytes(DICOM)
-    real = Path.iterdir
+    real = os.scandir
 
-    def iterdir(path: Path) -> object:
+    def scandir(path: Path) -> object:
         if path.name == "closed":
             raise PermissionError
         return real(path)
 
-    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(os, "scandir", scandir)
     assert _found(tmp_path) == {"x": "dicom", "closed": "unreadable"}
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have files of these names refuse to be looked at or opened, as without the right to."""
+    for function in ("stat", "open"):
+        real = getattr(Path, function)
+
+        def refusing(path: Path, *given: object, real: object = real, **named: object) -> object:
+            if path.name in names:
+                raise PermissionError
+            return real(path, *given, **named)
+
+        monkeypatch.setattr(Path, function, refusing)
+
+
+def test_a_path_that_cannot_be_reached_does_not_stop_the_walk_nor_the_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("hidden", "x"):
+        (tmp_path / name).write_bytes(DICOM)
+    _zip(tmp_path / "locked.zip", a=DICOM)
+    _refuse(monkeypatch, "hidden", "locked.zip")
+    paths = [tmp_path / name for name in ("hidden", "locked.zip", "x")]
+    assert [str(one.kind if isinstance(one, Item) else one.reason) for one in walk(paths)] == ["unreadable", "unreadable", "dicom"]
+    assert count([*paths, tmp_path]) == 6
+
+
+def test_a_file_that_a_dicomdir_names_and_nobody_may_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(DIRECTORY, tmp_path / "disc")
+    locked = next(one.name for one in walk([tmp_path / "disc" / "DICOMDIR"]) if isinstance(one, Item)).rsplit("/", 1)[-1]
+    _refuse(monkeypatch, locked)
+    found = list(walk([tmp_path / "disc" / "DICOMDIR"]))
+    assert len(found) == 31
+    assert {one.reason for one in found if isinstance(one, Refused)} == {Refusal.UNREADABLE}
 
 
 def test_members_of_a_zip_are_streamed(tmp_path: Path) -> None:
@@ -145,18 +178,28 @@ def test_limits_of_entries_and_their_size(tmp_path: Path) -> None:
 
 def test_an_oversized_directory_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _zip(tmp_path / "x.zip", a=DICOM)
-    assert 0 < central_directory_size(path) < 1000
-    monkeypatch.setattr(files, "_CENTRAL_DIRECTORY", 10)
+    assert 0 < central_directory(path).size < 1000
+    monkeypatch.setattr(files, "_ENTRY", 0)
+    assert _found(path) == {"x.zip": "over-limit"}
+
+
+def test_the_wide_record_counts_wherever_its_locator_stands(tmp_path: Path) -> None:
+    """As ``zipfile`` has it: the narrow record beside it may say anything."""
+    path = tmp_path / "x.zip"
+    wide = b"PK\x06\x06" + bytes(28) + (3).to_bytes(8, "little") + (7 * 10**9).to_bytes(8, "little") + bytes(8)
+    narrow = b"PK\x05\x06" + bytes(6) + (1).to_bytes(2, "little") + (100).to_bytes(4, "little") + bytes(6)
+    path.write_bytes(b"PK\x03\x04" + wide + b"PK\x06\x07" + bytes(16) + narrow)
+    assert central_directory(path) == (3, 7 * 10**9)
     assert _found(path) == {"x.zip": "over-limit"}
 
 
 def test_the_directory_size_of_large_archives_is_in_their_wide_record(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     wide = b"PK\x06\x06" + bytes(36) + (7 * 10**9).to_bytes(8, "little") + bytes(8)
-    path.write_bytes(wide + b"PK\x05\x06" + bytes(8) + b"\xff\xff\xff\xff" + bytes(6))
-    assert central_directory_size(path) == 7 * 10**9
+    path.write_bytes(wide + b"PK\x06\x07" + bytes(16) + b"PK\x05\x06" + bytes(8) + b"\xff\xff\xff\xff" + bytes(6))
+    assert central_directory(path).size == 7 * 10**9
     path.write_bytes(b"PK\x03\x04 but nothing more")
-    assert central_directory_size(path) == 0
+    assert central_directory(path) == (0, 0)
     assert _found(path) == {"x.zip": "damaged-archive"}
 
 
