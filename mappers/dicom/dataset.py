@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -124,10 +124,28 @@ def _header(source: BinaryIO, limits: Limits) -> Header:
         big = False
     else:
         source.seek(0)
-        dataset = read_partial(source, stop_when=_is_behind_mapped, force=True, defer_size=_LARGEST_HELD)
+        bounded = cast("BinaryIO", _Bounded(source, limits.header))
+        dataset = read_partial(bounded, stop_when=_is_behind_mapped, force=True, defer_size=_LARGEST_HELD)
         meta = {tag: str(dataset.file_meta[tag].value).encode() for tag in META_TAGS if tag in dataset.file_meta}
         big = not dataset.original_encoding[1]
     return Header(_elements(dataset, WANTED), meta, Syntax(explicit=True, big=big), truncated=any(map(_is_short, dataset.elements())))
+
+
+class _Bounded:
+    """A stream of which no more may be read than a header may have: pydicom, which reads what the walker leaves, has no limit."""
+
+    def __init__(self, source: BinaryIO, limit: int) -> None:
+        self._left = limit
+        self.seek, self.tell = source.seek, source.tell
+        self._read = source.read
+
+    def read(self, size: int = -1) -> bytes:
+        """As ``BinaryIO.read``. Raises DicomOverLimit."""
+        data = self._read(size if 0 <= size <= self._left else self._left + 1)
+        self._left -= len(data)
+        if self._left < 0:
+            raise DicomOverLimit("the header is larger than the limit")
+        return data
 
 
 def _inflated(source: BinaryIO, limits: Limits) -> tuple[dict[int, bytes], bytes] | None:

@@ -244,6 +244,13 @@ def test_pydicom_is_bounded_too() -> None:
         header_by_pydicom(bare(_nested(400)))
 
 
+def test_pydicom_reads_no_more_than_a_header_may_have() -> None:
+    many = b"".join(element(0x00091000 + number, "OB", bytes(60_000)) for number in range(10))
+    assert header_by_pydicom(bare(many), Limits(header=1_000_000))
+    with pytest.raises(DicomOverLimit):
+        header_by_pydicom(bare(many), Limits(header=100_000))
+
+
 def test_the_number_of_elements_is_bounded() -> None:
     many = b"".join(element(0x00091000 + number, "LO", b"") for number in range(60))
     with pytest.raises(DicomOverLimit):
