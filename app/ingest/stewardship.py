@@ -231,7 +231,10 @@ def item_of_task(tx: Snapshot, services: Services, id: str) -> str:
         raise NotFound("No such resource.")
     task = orjson.loads(stored.body)
     record = task["for"]["reference"].removeprefix("Patient/")
-    return next(key for key, _ in tx.find(REVIEW, "record", [record]) if task_id(services.id_secret, key) == id)
+    found = next((key for key, _ in tx.find(REVIEW, "record", [record]) if task_id(services.id_secret, key) == id), None)
+    if found is None:
+        raise NotFound("No such resource.")
+    return found
 
 
 ACTIONS: dict[str, Callable[..., None]] = {

@@ -27,6 +27,8 @@ _UK = re.compile(r"^\(?(?:\+|00)44\)?\s*(?:\(0\)|0)?")
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive on purpose: offsets are subtracted by hand, so that year 1 and year 9999 fit
 _MICROSECOND = timedelta(microseconds=1)
+WRITABLE = range((datetime(1, 1, 1) - _EPOCH) // _MICROSECOND, (datetime(9999, 12, 31) - _EPOCH + timedelta(days=1)) // _MICROSECOND)  # noqa: DTZ001  as above
+"""The times that can be written in UTC: an offset takes the first and last hours of the years 1 to 9999 beyond them."""
 _DATE = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+\-]\d{2}:\d{2})?)?)?)?",
     re.ASCII,
@@ -154,6 +156,6 @@ def _micros(at: datetime, shift: timedelta) -> int:
 
 
 def instant(micros: int) -> str:
-    """The instant as the store writes it: ISO 8601 UTC with milliseconds and Z."""
+    """The instant, one of WRITABLE, as the store writes it: ISO 8601 UTC with milliseconds and Z."""
     at = datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

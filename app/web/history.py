@@ -66,6 +66,6 @@ def _instant(name: str, values: dict[str, str]) -> str | None:
     if name not in values:
         return None
     range_ = normal.date_range(values[name].replace(" ", "+"))
-    if range_ is None:
+    if range_ is None or range_[0] not in normal.WRITABLE:
         raise InvalidValue(f"{name} is an instant such as 2024-05-31T09:30:00Z.", expression=name)
     return normal.instant(range_[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from mappers.fhir import faults
 
 _URL_ALLOWED = ("_format", "_pretty")
 _NAME = re.compile(r"[A-Za-z0-9.\-]{1,64}|\S+\|.+")
-_FITS: Mapping[str, tuple[type, ...]] = {"text": (str,), "boolean": (bool,), "count": (int,), "named": (str, dict), "resource": (dict,)}
 _VALUES: Mapping[str, tuple[str, ...]] = {
     "text": ("valueString", "valueCode", "valueMarkdown"),
     "boolean": ("valueBoolean",),
@@ -28,7 +27,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an operation was given, by parameter: texts, numbers, references and resources in their order."""
+    """What an operation was given, by parameter: texts, numbers, names (``Type/id`` or ``system|value``) and resources in their order."""
 
     base: str
     values: Mapping[str, Sequence[Any]]
@@ -60,11 +59,8 @@ class Given:
             raise InvalidValue(f"Give {name} {most} time(s).", expression=name)
         return found
 
-    def _name(self, name: str, value: Any) -> str:
-        if isinstance(value, Mapping):
-            identifier = value.get("identifier") or value
-            value = value.get("reference") or f"{identifier.get('system', '')}|{identifier.get('value', '')}"
-        text = str(value).removeprefix(f"{self.base}/").partition("/_history/")[0].removeprefix("Patient/")
+    def _name(self, name: str, value: str) -> str:
+        text = value.removeprefix(f"{self.base}/").partition("/_history/")[0].removeprefix("Patient/")
         if not _NAME.fullmatch(text):
             raise InvalidValue(f"{name} is a reference to a Patient, or an identifier with its system.", expression=name)
         return text
@@ -88,9 +84,9 @@ def given_from_body(exchange: Exchange, body: Mapping[str, Any], takes: Mapping[
     values: dict[str, list[Any]] = {}
     for place, part in enumerate(_parts(body)):
         name = part.get("name")
-        if name not in takes:
+        if not isinstance(name, str) or name not in takes:
             raise NotSupported(f"The operation takes {', '.join(takes)}.", expression=f"Parameters.parameter[{place}].name")
-        values.setdefault(str(name), []).append(_value(part, takes[str(name)], place))
+        values.setdefault(name, []).append(_value(part, takes[name], place))
     return Given(exchange.base, values)
 
 
@@ -103,11 +99,50 @@ def _parts(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _value(part: Mapping[str, Any], kind: str, place: int) -> Any:
     keys = part.keys() - {"name", "id", "extension"}
-    wanted = next((key for key in _VALUES[kind] if key in part), None)
-    value = part.get(wanted) if wanted else None
-    if keys != {wanted} or not isinstance(value, _FITS[kind]) or (kind == "count" and not (type(value) is int and value > 0)):
+    wanted = next((key for key in _VALUES[kind] if key in part), "")
+    read: Callable[[Any], Any] = _READ.get(wanted, _text)
+    value = read(part[wanted]) if keys == {wanted} else None
+    if value is None:
         raise InvalidValue(f"The parameter takes one of {', '.join(_VALUES[kind])}.", expression=f"Parameters.parameter[{place}]")
     return value
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _resource(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _identifier(value: Any) -> str | None:
+    """``system|value`` of an Identifier."""
+    if not isinstance(value, dict):
+        return None
+    system, number = value.get("system", ""), value.get("value", "")
+    return f"{system}|{number}" if isinstance(system, str) and isinstance(number, str) else None
+
+
+def _reference(value: Any) -> str | None:
+    """What a Reference names: its literal reference, else its identifier."""
+    if not isinstance(value, dict):
+        return None
+    return _text(value["reference"]) if "reference" in value else _identifier(value.get("identifier"))
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "valueBoolean": _boolean, "valueInteger": _count, "valuePositiveInt": _count, "valueUnsignedInt": _count,
+    "valueReference": _reference, "valueIdentifier": _identifier, "resource": _resource,
+}  # fmt: skip
+"""How each element is read, None where it has another type than FHIR gives it; the others are texts."""
 
 
 def part(name: str, **value: Any) -> dict[str, Any]:

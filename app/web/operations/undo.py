@@ -16,6 +16,5 @@ def undo(exchange: Exchange, id: str | None) -> Response:  # noqa: ARG001  (of t
         return decide(exchange, asked, "undo", *asked.names("record", 2, 2))
     if "record" in asked.values:
         raise InvalidValue("Give provenance or two record, not both.", expression="record")
-    [value] = asked.values["provenance"][:1]
-    name = value.get("reference", "") if isinstance(value, dict) else value
+    name: str = asked.optional("provenance")
     return decide(exchange, asked, "undo", name.removeprefix(f"{exchange.base}/").removeprefix("Provenance/").partition("/")[0])

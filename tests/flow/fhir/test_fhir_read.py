@@ -192,7 +192,7 @@ def test_history_since_and_at(get, region):
     assert [entry["response"]["etag"] for entry in at["entry"]] == ['W/"2"']
 
 
-@pytest.mark.parametrize("query", ["_since=soon", "_count=x", "family=x", "_page=forged", "_at=x"])
+@pytest.mark.parametrize("query", ["_since=soon", "_count=x", "family=x", "_page=forged", "_at=x", "_at=9999-12-31T23:59:59-12:00", "_since=0001-01-01T00:00:00%2B14:00"])
 def test_history_refuses_what_it_does_not_know(get, query):
     status, body = get(f"Patient/_history?{query}")
     assert status == 400
