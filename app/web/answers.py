@@ -12,7 +12,7 @@ from flask import Response
 from app.search.normal import date_range
 from app.store.contract import StoredResource
 from app.web.door import Environ
-from app.web.negotiation import FHIR_JSON
+from app.web.negotiation import FHIR_JSON, accepts_gzip
 
 GZIP_FROM = 1024
 SECURITY = (
@@ -82,7 +82,7 @@ def resource_response(environ: Environ, stored: StoredResource, body: bytes, *, 
 
 def compress(environ: Environ, response: Response) -> None:
     """Make the body gzip where it is over 1 KiB and the caller takes gzip."""
-    if "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", "") or response.is_streamed or "Content-Encoding" in response.headers:
+    if not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")) or response.is_streamed or "Content-Encoding" in response.headers:
         return
     body = response.get_data()
     if len(body) > GZIP_FROM:

@@ -31,6 +31,13 @@ def _quality(parameters: dict[str, str]) -> float:
 
 
 @lru_cache(maxsize=256)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """True where an Accept-Encoding header takes gzip: what it says of gzip, else of ``*`` (RFC 9110 12.5.3)."""
+    asked = {kind: _quality(parameters) for kind, parameters in map(media_type, accept_encoding.split(","))}
+    return next((asked[kind] for kind in ("gzip", "x-gzip", "*") if kind in asked), 0.0) > 0
+
+
+@lru_cache(maxsize=256)
 def accepts_json(accept: str) -> bool:
     """True where an Accept header takes FHIR JSON of R4: the most specific range that fits decides."""
     best = (-1, 0.0)

@@ -148,6 +148,17 @@ def test_a_large_answer_is_compressed_where_the_caller_takes_gzip(client):
     assert "Content-Encoding" not in client.get("/health/live", headers={"Accept-Encoding": "gzip"}).headers
 
 
+@pytest.mark.parametrize(
+    ("asked", "packed"),
+    [
+        ("gzip;q=0", False), ("gzip; q=0.000, br", False), ("*;q=0", False), ("", False), ("identity", False), ("gzip;q=0, *", False), ("gzip;q=x", False), ("br, notgzip", False),
+        ("br, GZIP;q=0.2", True), ("x-gzip", True), ("*", True), ("deflate, gzip;q=1.0, *;q=0", True),
+    ],
+)  # fmt: skip
+def test_an_answer_is_gzip_only_where_the_caller_takes_it(client, asked, packed):
+    assert ("Content-Encoding" in client.get("/fhir/metadata", headers={"Accept-Encoding": asked}).headers) == packed
+
+
 def test_every_answer_has_the_security_headers_and_the_request_id(client):
     for path in ("/fhir/Patient/alice-rtk", "/fhir/Patient/nobody", "/nowhere", "/health/live", "/metrics"):
         response = client.get(path, headers={"X-Request-ID": "abc-123"})
