@@ -47,9 +47,9 @@ _DISTANT = {
 }
 """Levels that an edit distance comes nearest to."""
 
-_COLUMN = r'"?(?P<{0}>\w+)_{1}"?'
+_COLUMN = r'["`]?(?P<{0}>\w+)_{1}["`]?'
 _EQUAL = re.compile(rf"\s*{_COLUMN.format('x', 'l')}\s*=\s*{_COLUMN.format('y', 'r')}\s*")
-_NULL = re.compile(r'\s*"?\w+_[lr]"?\s+is\s+null(\s+or\s+"?\w+_[lr]"?\s+is\s+null)?\s*', re.IGNORECASE)
+_NULL = re.compile(r'\s*["`]?\w+_[lr]["`]?\s+is\s+null(\s+or\s+["`]?\w+_[lr]["`]?\s+is\s+null)?\s*', re.IGNORECASE)
 _JARO_WINKLER = re.compile(
     rf"\s*jaro_winkler(?:_similarity)?\(\s*{_COLUMN.format('x', 'l')}\s*,\s*{_COLUMN.format('y', 'r')}\s*\)\s*>=\s*(?P<bound>[\d.]+)\s*",
     re.IGNORECASE,
@@ -96,7 +96,8 @@ def _level_of(condition: str, field: str, last: int) -> int | None:
 
 def _comparison(comparison: Mapping[str, Any], ours: Model) -> tuple[str, tuple[Level, ...]] | None:
     """Field and levels of a Splink comparison, None where it does not map."""
-    roles = guess_columns([str(comparison["output_column_name"])])
+    column = comparison["output_column_name"]
+    roles = guess_columns([column]) if isinstance(column, str) else ()
     field = _FIELD_OF_ROLE.get(roles[0][0]) if roles else None
     if field is None or field not in ours.fields:
         return None
@@ -104,11 +105,12 @@ def _comparison(comparison: Mapping[str, Any], ours: Model) -> tuple[str, tuple[
     m, u = np.zeros(len(known)), np.zeros(len(known))
     for level in comparison["comparison_levels"]:
         place = _level_of(str(level["sql_condition"]), field, len(known))
-        if place is None:
+        found = [float(level.get(name) or 0.0) for name in ("m_probability", "u_probability")]
+        if place is None or not all(0 <= one <= 1 for one in found):
             return None
         if place:
-            m[place - 1] += float(level.get("m_probability") or 0.0)
-            u[place - 1] += float(level.get("u_probability") or 0.0)
+            m[place - 1] += found[0]
+            u[place - 1] += found[1]
     return (field, tuple(_completed(m, u, known))) if m[0] and u[0] else None
 
 
@@ -125,21 +127,24 @@ def _completed(m: np.ndarray[Any, Any], u: np.ndarray[Any, Any], known: tuple[Le
 def import_splink(settings: bytes, ours: Model, judged: Sequence[Judged] = ()) -> Imported:
     """Our model with the m, u and prior of a Splink settings file; UnusableModel where it is none. Term frequencies stay ours.
 
-    Of the ``judged`` pairs no two people may be linked by it.
+    Where no comparison maps, it is our model as it is. Of the ``judged`` pairs no two people may be linked by it.
     """
     try:
         raw = json.loads(settings)
         prior = float(raw["probability_two_random_records_match"])
-        found = [(str(c["output_column_name"]), _comparison(c, ours)) for c in raw["comparisons"]]
-    except (KeyError, TypeError, ValueError) as error:
+        found = [(_name(place, c["output_column_name"]), _comparison(c, ours)) for place, c in enumerate(raw["comparisons"], 1)]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnusableModel("the file is not a Splink model: it lacks a part or is not JSON") from error
     if not 0 < prior < 1:
         raise UnusableModel("probability_two_random_records_match is not between 0 and 1")
+    unmapped = tuple(name for name, mapped in found if not mapped)
+    frequencies = frequency_bytes(ours.totals, ours.frequencies) if ours.totals else None
+    if len(unmapped) == len(found):
+        return Imported(ours.document, frequencies, (), unmapped)
     fields = dict(ours.fields) | dict(filter(None, (mapped for _, mapped in found)))
     scale = prior / ours.lambda_match
     if prior * ours.population > MOST_MATCHES:
         raise UnusableModel(f"probability_two_random_records_match says that a record has more than {MOST_MATCHES} others of its person")
-    frequencies = frequency_bytes(ours.totals, ours.frequencies) if ours.totals else None
     document = model_document(
         frequencies=frequencies,
         own_frequencies=ours.own_frequencies,
@@ -153,7 +158,12 @@ def import_splink(settings: bytes, ours: Model, judged: Sequence[Judged] = ()) -
     )
     names = tuple(mapped[0] for _, mapped in found if mapped)
     refusals = (*_absurd(names, fields), *level_refusals(fields), *link_refusals(load(document, frequencies), judged))
-    return Imported(document, frequencies, names, tuple(name for name, mapped in found if not mapped), refusals)
+    return Imported(document, frequencies, names, unmapped, refusals)
+
+
+def _name(place: int, column: Any) -> str:
+    """What a comparison is called in the lists: its column, or where it names none, its place."""
+    return column if isinstance(column, str) and column else f"comparison {place} (without output_column_name)"
 
 
 def _absurd(names: Iterable[str], fields: Mapping[str, tuple[Level, ...]]) -> list[str]:

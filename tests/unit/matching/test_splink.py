@@ -29,6 +29,7 @@ def equal(column, m=0.9, u=0.01):
 
 
 OTHER = level("ELSE", 0.05, 0.9)
+SURNAME = comparison("surname", null("surname"), equal("surname"), OTHER)
 
 
 def imported(*comparisons: dict, prior=0.000001):
@@ -78,6 +79,10 @@ def test_each_field_has_its_own_nearest_level(column, field, condition):
         ("surname", [equal("surname", None, None), OTHER]),
         ("address", [OTHER]),
         ("ssn", [equal("ssn"), OTHER]),
+        ("surname", [equal("surname", m=-1), OTHER]),
+        ("surname", [equal("surname", u=float("nan")), OTHER]),
+        ("surname", [equal("surname"), level("ELSE", float("inf"), 0.9)]),
+        ("surname", [equal("surname"), level("ELSE", 0.1, 1.5)]),
     ],
 )
 def test_what_does_not_map_is_listed_and_keeps_ours(column, levels):
@@ -86,8 +91,29 @@ def test_what_does_not_map_is_listed_and_keeps_ours(column, levels):
     assert load(found.document).fields == default_model().fields
 
 
+def test_where_no_comparison_maps_nothing_changes():
+    found, ours = imported(comparison("colour", equal("colour"), OTHER), prior=0.000002), default_model()
+    assert (found.mapped, found.unmapped) == ((), ("colour",))
+    assert load(found.document, found.frequencies).id == ours.id
+    assert load(imported(prior=0.000002).document, found.frequencies).lambda_match == ours.lambda_match
+
+
+def test_columns_quoted_as_spark_does_map_as_others():
+    levels = [
+        null("surname"), equal("surname"), level('jaro_winkler_similarity("surname_l", "surname_r") >= 0.88', 0.05, 0.02),
+        level('levenshtein("surname_l", "surname_r") <= 2', 0.05, 0.01), OTHER,
+    ]  # fmt: skip
+    quoted = [{**one, "sql_condition": one["sql_condition"].replace('"', "`")} for one in levels]
+    assert imported(comparison("surname", *quoted)) == imported(comparison("surname", *levels))
+    assert imported(comparison("surname", *quoted)).mapped == ("family",)
+
+
+def test_a_comparison_without_a_column_is_told_by_its_place():
+    assert imported(SURNAME, comparison(None, equal("surname"), OTHER)).unmapped == ("comparison 2 (without output_column_name)",)
+
+
 def test_the_prior_becomes_lambda_and_the_rivals_keep_their_proportion():
-    model, ours = load(imported(prior=0.000002).document), default_model()
+    model, ours = load(imported(SURNAME, prior=0.000002).document), default_model()
     assert model.lambda_match == 0.000002
     assert {name: size / model.lambda_match for name, size in model.rivals.items()} == pytest.approx(
         {name: size / ours.lambda_match for name, size in ours.rivals.items()}
@@ -95,7 +121,7 @@ def test_the_prior_becomes_lambda_and_the_rivals_keep_their_proportion():
     assert model.training["from"] == ours.id
 
 
-@pytest.mark.parametrize("settings", [b"", b"[]", b"{}", b'{"probability_two_random_records_match": 0.1, "comparisons": [{}]}'])
+@pytest.mark.parametrize("settings", [b"", b"[]", b"{}", b'{"probability_two_random_records_match": 0.1, "comparisons": [{}]}', b'{"probability_two_random_records_match": 1' + b"0" * 400 + b', "comparisons": []}'])
 def test_what_is_no_splink_model_is_refused(settings):
     with pytest.raises(UnusableModel, match="Splink"):
         import_splink(settings, default_model())
@@ -110,13 +136,13 @@ def test_our_own_frequencies_stay_and_are_named():
     found, ours = imported(comparison("surname", null("surname"), equal("surname"), OTHER)), default_model()
     model = load(found.document, found.frequencies)
     assert (model.totals, model.frequencies, model.own_frequencies) == (ours.totals, ours.frequencies, False)
-    bare = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": []}).encode(), replace(ours, totals={}))
+    bare = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": [SURNAME]}).encode(), replace(ours, totals={}))
     assert bare.frequencies is None
 
 
 def test_a_prior_that_gives_every_record_a_crowd_is_refused():
     with pytest.raises(UnusableModel, match="more than 25"):
-        imported(prior=0.00001)
+        imported(SURNAME, prior=0.00001)
 
 
 def test_probabilities_that_no_records_can_show_are_refused():
@@ -126,5 +152,5 @@ def test_probabilities_that_no_records_can_show_are_refused():
 
 
 def test_the_judged_pairs_are_asked_of_the_model_made():
-    found = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": []}).encode(), default_model(), hard_set())
+    found = import_splink(json.dumps({"probability_two_random_records_match": 0.000001, "comparisons": [SURNAME]}).encode(), default_model(), hard_set())
     assert found.refusals == ()
