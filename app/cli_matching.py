@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +31,17 @@ from matching.tables import Columns, Row, read_dates
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _Probability(click.FloatRange):
+    """A number above 0, up to 1. The range alone takes NaN, which is neither below nor above it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        return self.fail("it is not a number.", param, ctx) if isnan(found) else found
+
+
+PROBABILITY = _Probability(0, 1, min_open=True)
 
 
 def _services(config: Path | None) -> Services:
@@ -70,7 +83,7 @@ def _asked_pairs(path: Path, left: list[Row], right: list[Row] | None) -> list[t
 @click.option("--columns", help="role=column,... of both tables; guessed from the headers without it.")
 @click.option("--out", type=NEW_FILE, required=True, help="The pairs found, as CSV.")
 @click.option("--clusters", type=NEW_FILE, help="The persons found, as CSV id,cluster.")
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), default=THRESHOLD, show_default=True, help="The least probability that joins rows of a cluster.")
+@click.option("--threshold", type=PROBABILITY, default=THRESHOLD, show_default=True, help="The least probability that joins rows of a cluster.")
 @click.option("--one-to-one", "one_to_one", is_flag=True, help="Use each row once, best pairs first.")
 @click.option("--date-format", default="", help="As strptime has it, such as %m/%d/%Y; day first without it.")
 @click.option("--model", "model_file", type=FILE, help="Score under this model; without it one is trained on the tables.")
@@ -146,7 +159,7 @@ def _say(linked: Linked, sizes: list[int], out: Path) -> None:
 @click.option("--pairs", type=FILE, help="The pairs that `weald link` wrote; without it the persons in the store are judged.")
 @click.option("--clusters", type=FILE, help="The clusters that `weald link` wrote; without it the pairs at the threshold make them.")
 @click.option("--groups", type=FILE, help="A table with columns for id and group, to compare the recall of groups.")
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), default=BOUND, show_default=True)
+@click.option("--threshold", type=PROBABILITY, default=BOUND, show_default=True)
 @click.option("--apart", is_flag=True, help="Left and right are two tables of which some ids are equal.")
 @click.pass_obj
 def evaluate(config: Path | None, truth: Path, pairs: Path | None, clusters: Path | None, groups: Path | None, threshold: float, apart: bool) -> None:

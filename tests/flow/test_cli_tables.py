@@ -230,6 +230,14 @@ def test_bad_tables_are_a_sentence_and_exit_2(tmp_path, capsys, text, more, sent
     assert not (tmp_path / "pairs.csv").exists()
 
 
+@pytest.mark.parametrize("threshold", ["nan", "-nan", "0", "1.5", "inf"])
+def test_a_threshold_that_is_no_probability_is_refused(files, tmp_path, capsys, threshold):
+    for command in (["link", "--left", files / "left.csv", "--out", tmp_path / "pairs.csv"], ["evaluate", "--truth", files / "truth.csv", "--pairs", files / "left.csv"]):
+        ran = run(capsys, *command, "--threshold", threshold)
+        assert (ran.code, "--threshold" in ran.err) == (2, True)
+    assert not (tmp_path / "pairs.csv").exists()
+
+
 def test_ids_that_look_like_formulas_come_back_as_they_were(tmp_path, capsys):
     rows = [{"id": id, "given": "Alice", "family": "Archer", "dob": "1980-03-14", "postcode": "GU1 3AA"} for id in ("=1+A", "-5", "'=x", "plain")]
     save(tmp_path / "a.csv", rows)
