@@ -20,16 +20,19 @@ FORMULA = "=+-@\t\r"
 QUOTE = "'"
 _LARGEST_CELL = 1 << 20
 _LISTED = 12
+_SHOWN = 40
+"""Characters of an id that an error shows."""
 _ONE_DAY = date(1987, 3, 21)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as read: its file, its headers, its lines by header."""
+    """A table as read: its file, its headers, its lines by header, and where in the file each of these ends."""
 
     path: Path
     headers: tuple[str, ...]
     lines: tuple[Mapping[str, str], ...]
+    numbers: tuple[int, ...]
 
 
 def _delimiter(header: str) -> str:
@@ -57,13 +60,13 @@ def _checked_headers(path: Path, headers: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _lines(path: Path, headers: Sequence[str], rows: Iterable[tuple[int, list[str]]]) -> Iterator[dict[str, str]]:
+def _lines(path: Path, headers: Sequence[str], rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, dict[str, str]]]:
     for number, cells in rows:
         if not any(cells):
             continue
         if len(cells) != len(headers):
             raise InvalidValue(f"{path}, line {number:,}: {len(cells)} cells where the header has {len(headers)}.")
-        yield dict(zip(headers, cells, strict=True))
+        yield number, dict(zip(headers, cells, strict=True))
 
 
 def check_date_format(date_format: str) -> None:
@@ -89,7 +92,7 @@ def read_table(path: Path) -> Table:
         lines = tuple(_lines(path, headers, ((reader.line_num, cells) for cells in reader)))
     except csv.Error as error:
         raise InvalidValue(f"{path}, line {reader.line_num:,}: it is not CSV ({error}).") from None
-    return Table(path, headers, lines)
+    return Table(path, headers, tuple(line for _, line in lines), tuple(number for number, _ in lines))
 
 
 def columns_of(table: Table, given: str | None) -> Columns:
@@ -122,11 +125,20 @@ def check_given(given: str | None, tables: Iterable[Table]) -> None:
 def rows_of(table: Table, columns: Columns, date_format: str) -> list[Row]:
     """The rows as the matcher takes them. InvalidValue where one has no id, or two have the same."""
     rows = [row_from_values(line, columns, date_format=date_format) for line in table.lines]
-    if not all(row.id for row in rows):
-        raise InvalidValue(f"{table.path}: a row has no id.")
-    if len({row.id for row in rows}) != len(rows):
-        raise InvalidValue(f"{table.path}: two rows have the same id.")
+    for row, number in zip(rows, table.numbers, strict=True):
+        if not row.id:
+            raise InvalidValue(f"{table.path}, line {number:,}: a row has no id.")
+    _check_apart(table, "id", [row.id for row in rows])
     return rows
+
+
+def _check_apart(table: Table, name: str, keys: Sequence[str]) -> None:
+    """InvalidValue, with the lines, where two rows have the same key."""
+    first: dict[str, int] = {}
+    for key, number in zip(keys, table.numbers, strict=True):
+        if first.setdefault(key, number) != number:
+            shown = key if len(key) <= _SHOWN else f"{key[:_SHOWN]}..."
+            raise InvalidValue(f"{table.path}, line {number:,}: two rows have the same {name}, {shown!r}; the other is on line {first[key]:,}.")
 
 
 def column(table: Table, *names: str) -> list[tuple[str, ...]]:
@@ -138,11 +150,10 @@ def column(table: Table, *names: str) -> list[tuple[str, ...]]:
 
 
 def columns_map(table: Table, key: str, value: str) -> dict[str, str]:
-    """The cells of one column by those of another. InvalidValue where the table lacks one, or a key is there twice."""
-    found = {cells[0]: cells[1] for cells in column(table, key, value)}
-    if len(found) != len(table.lines):
-        raise InvalidValue(f"{table.path}: two rows have the same {key}.")
-    return found
+    """The cells of one column by those of another. InvalidValue where the table lacks one, or two rows have one key."""
+    keys, values = column(table, key), column(table, value)
+    _check_apart(table, key, [one for (one,) in keys])
+    return {one: other for (one,), (other,) in zip(keys, values, strict=True)}
 
 
 def _is_number(cell: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import pytest
 from hypothesis import given
@@ -91,9 +92,13 @@ def test_columns_that_cannot_be_used_are_refused_with_those_there_are(tmp_path):
 
 
 def test_each_row_needs_an_id_of_its_own(tmp_path):
-    for text, sentence in (("id,given\n1,A\n1,B\n", "same id"), ("id,given\n1,A\n,B\n", "no id")):
+    for text, sentence in (
+        ("id,given\n1,A\n\n2,B\n1,C\n", ", line 5: two rows have the same id, '1'; the other is on line 2."),
+        ("id,given\n1,A\n,B\n", ", line 3: a row has no id."),
+        (f"id,given\n{'x' * 41},A\n{'x' * 41},B\n", f"the same id, '{'x' * 40}...';"),
+    ):
         found = table(tmp_path, text)
-        with pytest.raises(InvalidValue, match=sentence):
+        with pytest.raises(InvalidValue, match=re.escape(sentence)):
             rows_of(found, columns_of(found, None), "")
 
 
@@ -103,7 +108,7 @@ def test_columns_are_taken_by_name(tmp_path):
     assert columns_map(found, "id", "cluster") == {"1": "a", "2": "b"}
     with pytest.raises(InvalidValue, match="has no column other"):
         column(found, "id", "other")
-    with pytest.raises(InvalidValue, match="same id"):
+    with pytest.raises(InvalidValue, match="line 3: two rows have the same id, '1'; the other is on line 2"):
         columns_map(table(tmp_path, "id,cluster\n1,a\n1,b\n"), "id", "cluster")
 
 
