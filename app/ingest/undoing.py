@@ -10,6 +10,7 @@ import orjson
 from app.errors import BusinessRule, UnknownKey
 from app.ingest.assertions import between
 from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, reopen_edge
+from app.ingest.evidence import LIFTED, SUPERSEDED
 from app.ingest.learned import known, restore
 from app.ingest.lists import CURRENT, Listed, follow, list_of
 from app.ingest.reviews import save_review
@@ -51,9 +52,21 @@ def _take_back(ruling: Ruling, decision: dict[str, Any]) -> None:
     _close_stated(ruling, decision)
     _reopen_ended(ruling, decision)
     for number, before in decision["learned"].items():
+        _check_unsaid(work, decision, number)
         ruling.learned[number] = known(work.tx, number)
         restore(work, number, before)
     _restore(ruling, decision)
+
+
+def _check_unsaid(work: Work, decision: dict[str, Any], number: str) -> None:
+    """BusinessRule where a steward's word on the number is in force that is not what this decision left: another's, which the undo would overwrite."""
+    now = known(work.tx, number)
+    if now is None or now["state"] not in (SUPERSEDED, LIFTED):
+        return
+    undone = _kept(work, decision["undoes"]) if decision["undoes"] else None
+    is_left = now["cause"] == decision["cause"] if undone is None else now == undone["learned"][number]
+    if not is_left:
+        raise BusinessRule("Another decision in force says what is known of an NHS number that this one is about; undo that one first.")
 
 
 def _close_stated(ruling: Ruling, decision: dict[str, Any]) -> None:
