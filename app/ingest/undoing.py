@@ -13,7 +13,7 @@ from app.ingest.edges import STEWARD, Edge, close_edge, edges_by_id, put_edge, r
 from app.ingest.evidence import LIFTED, SUPERSEDED
 from app.ingest.learned import known, restore
 from app.ingest.lists import CURRENT, Listed, follow, list_of
-from app.ingest.reviews import save_review
+from app.ingest.reviews import DAILY, MATCHED, save_review
 from app.ingest.rulings import Ruling, decision_of, is_seen, named_pair, named_record, save_decision
 from app.ingest.work import Work
 from app.store.contract import DECISION
@@ -117,12 +117,20 @@ def _restore(ruling: Ruling, decision: dict[str, Any]) -> None:
             break
         one, by = _kept(work, one["undoes"]), "" if by else str(one["key"])
     if one["item"] and by:
-        save_review(work, one["item"])
-        work.event("review-opened", kind=one["item"]["kind"], records=one["item"]["records"])
+        _reopen(work, one["item"])
     elif one["item"]:
         save_review(work, {**one["item"], "state": "settled", "outcome": one["outcome"], "settled_by": one["by"], "decision": one["key"]})
     if one.get("list"):
         _restore_list(ruling, one)
+
+
+def _reopen(work: Work, item: dict[str, Any]) -> None:
+    """Ask the question again; its records are matched anew at the end of the change, which closes it where it is moot by then."""
+    save_review(work, item)
+    work.event("review-opened", kind=item["kind"], records=item["records"])
+    for record in work.records(item["records"]) if item["kind"] in MATCHED | DAILY else ():
+        work.change(record)
+        work.moved.add(record.id)
 
 
 def _restore_list(ruling: Ruling, made: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from app.services import services_from_settings
 from app.settings import load_settings
 from tests.flow.conftest import NOW
 from tests.flow.doors import mrn
-from tests.flow.messages import ALICE, NUMBERS, adt, cx, pid
+from tests.flow.messages import ALICE, BEA, NUMBERS, adt, cx, pid
 from tests.flow.stewarding import Steward, named
 
 OLD = {"at": "20250101090000"}
@@ -65,3 +65,22 @@ def test_what_a_decision_says_of_a_number_ends_and_returns_with_it_however_often
     for together in (False, True, False, True):
         last = jo.undo(last)
         assert (person(three, mrn("A1")) == person(three, mrn("A2"))) == together
+
+
+def test_an_undo_does_not_ask_again_what_has_answered_itself(weald, jo):
+    weald.accept(adt("A28", pid(cx("B1"), who=BEA), **OLD), adt("A28", pid(cx("B2"), who=BEA), **OLD))
+    [task] = weald.tasks("probable-match")
+    unsure = jo.settle(task, "cannot-tell")
+    linked = jo.link(mrn("B1"), mrn("B2"))
+    jo.undo(unsure)
+    assert weald.tasks() == []
+    assert weald.get(f"Task/{task['id']}")["status"] == "cancelled"
+    jo.undo(linked)
+    assert [one["id"] for one in weald.tasks("probable-match")] == [task["id"]]
+
+
+def test_an_undo_asks_again_what_is_still_a_question(weald, jo):
+    weald.accept(adt("A28", pid(cx("B1"), who=BEA), **OLD), adt("A28", pid(cx("B2"), who=BEA), **OLD))
+    [task] = weald.tasks("probable-match")
+    jo.undo(jo.settle(task, "cannot-tell"))
+    assert [one["id"] for one in weald.tasks("probable-match")] == [task["id"]]
