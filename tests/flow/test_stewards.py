@@ -263,31 +263,6 @@ def test_what_an_operation_cannot_read_is_refused(region, jo):
     assert jo.refused("Task/none/$settle", {"name": "outcome", "valueCode": "same"}) == (404, "not-found")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"valueReference": {"reference": 7}},
-        {"valueReference": {"reference": None}},
-        {"valueReference": {"identifier": [1]}},
-        {"valueReference": {"identifier": {"system": ["s"], "value": "v"}}},
-        {"valueReference": "Patient/x"},
-        {"valueIdentifier": {"system": "s", "value": 7}},
-        {"valueIdentifier": "s|v"},
-        {"valueString": {"reference": "Patient/x"}},
-        {"valueString": "x", "valueId": "x"},
-    ],
-)
-def test_an_element_of_another_type_is_the_callers_mistake(region, jo, value):
-    assert jo.refused("Patient/$undo", {"name": "provenance", **value})[0] in (400, 422)
-    assert jo.refused("Patient/$link", named("record", mrn("A1")), {"name": "record", **value})[0] in (400, 422)
-    assert jo.refused("Patient/$undo", {"name": ["provenance"], **value})[0] in (400, 422)
-
-
-def test_two_provenances_are_refused_not_the_second_forgotten(region, jo):
-    one = {"name": "provenance", "valueString": "none"}
-    assert jo.refused("Patient/$undo", one, one) == (400, "value")
-
-
 def test_a_task_whose_review_item_is_gone_is_not_found(doubtful, jo):
     weald, task = doubtful
     weald.services.store.apply(SYSTEM, [lambda tx: [tx.remove(REVIEW, key) for key in dict(tx.scan(REVIEW, limit=10))]])
