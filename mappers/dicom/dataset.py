@@ -27,7 +27,7 @@ from pydicom.uid import UID
 from mappers.context import MappingContext
 from mappers.dicom.dicom_json import facts_from_json
 from mappers.dicom.directory import DirectoryItem, DirectoryRecord, records_from_items
-from mappers.dicom.errors import DicomOverLimit, NotDicom
+from mappers.dicom.errors import DicomOverLimit, DicomRejected, NotDicom
 from mappers.dicom.facts import InstanceFacts, facts_from_header
 from mappers.dicom.header import (
     DEFAULT_LIMITS,
@@ -106,14 +106,24 @@ def header_by_pydicom(data: bytes | BinaryIO, limits: Limits = DEFAULT_LIMITS) -
         warnings.simplefilter("ignore")
         try:
             return _header(source, limits)
-        except RecursionError as error:
-            raise DicomOverLimit("sequences are nested deeper than the limit") from error
-        except _PYDICOM_FAILS as error:
-            raise NotDicom("the data set cannot be read") from error
+        except (RecursionError, *_PYDICOM_FAILS) as error:
+            raise _refusal(error) from error
         except OSError as error:
             if error.errno is not None:
                 raise
-            raise NotDicom("the data set cannot be read") from error
+            raise _refusal(error) from error
+
+
+def _refusal(error: BaseException) -> DicomRejected:
+    """Why a data set is refused; pydicom raises an error of its own in the place of any that it meets in a sequence."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, DicomOverLimit):
+            return met
+        if isinstance(met, RecursionError):
+            return DicomOverLimit("sequences are nested deeper than the limit")
+        met = met.__context__
+    return NotDicom("the data set cannot be read")
 
 
 def _header(source: BinaryIO, limits: Limits) -> Header:

@@ -249,6 +249,21 @@ def test_pydicom_reads_no_more_than_a_header_may_have() -> None:
     assert header_by_pydicom(bare(many), Limits(header=1_000_000))
     with pytest.raises(DicomOverLimit):
         header_by_pydicom(bare(many), Limits(header=100_000))
+    nested = plain_item(many, UNDEFINED) + ITEM_END
+    with pytest.raises(DicomOverLimit):
+        header_by_pydicom(bare(element(0x00081111, "SQ", nested * 3, UNDEFINED)), Limits(header=100_000))
+
+
+def test_a_fault_of_pydicom_in_a_sequence_is_told_as_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_deep(*_given: object, **_named: object) -> None:
+        try:
+            raise RecursionError
+        except RecursionError:
+            raise OSError("no tag to read") from None
+
+    monkeypatch.setattr("mappers.dicom.dataset.read_partial", too_deep)
+    with pytest.raises(DicomOverLimit):
+        header_by_pydicom(bare())
 
 
 def test_the_number_of_elements_is_bounded() -> None:
