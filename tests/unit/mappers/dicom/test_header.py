@@ -254,14 +254,15 @@ def test_pydicom_reads_no_more_than_a_header_may_have() -> None:
         header_by_pydicom(bare(element(0x00081111, "SQ", nested * 3, UNDEFINED)), Limits(header=100_000))
 
 
-def test_a_fault_of_pydicom_in_a_sequence_is_told_as_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_deep(*_given: object, **_named: object) -> None:
+@pytest.mark.parametrize("met", [RecursionError(), DicomOverLimit("the header is larger than the limit")])
+def test_a_fault_that_pydicom_meets_in_a_sequence_is_told_as_what_it_was(monkeypatch: pytest.MonkeyPatch, met: Exception) -> None:
+    def broken(*_given: object, **_named: object) -> None:
         try:
-            raise RecursionError
-        except RecursionError:
+            raise met
+        except type(met):
             raise OSError("no tag to read") from None
 
-    monkeypatch.setattr("mappers.dicom.dataset.read_partial", too_deep)
+    monkeypatch.setattr("mappers.dicom.dataset.read_partial", broken)
     with pytest.raises(DicomOverLimit):
         header_by_pydicom(bare())
 
