@@ -119,8 +119,8 @@ def _folder(root: Path, limits: FileLimits) -> Iterator[Found]:
             continue
         pending += reversed([child for child, is_folder, is_link in children if is_folder and not is_link])
         for child, is_folder, is_link in children:
-            if is_folder and is_link:
-                yield Refused(str(child), Refusal.LINK, "links to folders are not followed")
+            if is_link:
+                yield Refused(str(child), Refusal.LINK, "links inside folders are not followed")
             elif not is_folder:
                 yield from _file(child, limits, named=False)
 

@@ -80,12 +80,22 @@ def _of_number(services: Services, asked: Candidate, candidates: Iterable[Candid
 
 
 def _visible(snapshot: Snapshot, near: Candidates) -> Candidates:
-    """The candidates without those that the caller may not see: they are no rivals to the others either."""
-    if snapshot.principal.organisations is None:
-        return near
+    """The candidates without those that the caller may not see: they are no rivals to the others either.
+
+    Of restricted ones where they live and how they are reached is neither found by nor compared (nhs.md 6, S-flag): a guess must not be confirmed.
+    """
     known = get_records(snapshot, [id for id, _ in near.found.values()])
-    seen = {id for id, record in known.items() if snapshot.principal.sees(record.organisation)}
-    return replace(near, found={number: one for number, one in near.found.items() if one[0] in seen})
+    seen = {number: one for number, one in near.found.items() if one[0] in known and snapshot.principal.sees(known[one[0]].organisation)}
+    return replace(near, found={number: (id, _withheld(one) if is_restricted(known[id]) else one) for number, (id, one) in seen.items()})
+
+
+def is_restricted(record: Record) -> bool:
+    """Whether its trust withholds where the person lives and how they are reached."""
+    return record.state.value("restricted") is True
+
+
+def _withheld(candidate: Candidate) -> Candidate:
+    return candidate._replace(demographics=replace(candidate.demographics, streets=(), cities=(), postcodes=(), phones=(), emails=()))
 
 
 def _rank(proposal: EdgeProposal) -> tuple[int, float]:

@@ -70,6 +70,17 @@ def test_a_person_is_found_under_an_error(region, jo, typo):
     assert ids(entries)[0] == golden(region, "A1")
 
 
+def test_where_a_restricted_person_lives_is_neither_found_by_nor_confirmed(region, jo):
+    region.accept(adt("A31", pid(cx("B1"), number=NUMBERS["bea"], who=BEA), "ZU8|1|N|N|2", at="20260101090000"))
+    known = {"name": [{"family": "Fielding", "given": ["Bea"]}], "birthDate": "1985-06-30"}
+    home = {"line": ["7 Mill Lane"], "city": "Lewes", "postalCode": "BN7 2DD"}
+    guesses = [jo.match(known | more)[0] for more in ({}, {"address": [home]}, {"address": [{**home, "line": ["9 Elm Row"], "postalCode": "RH10 9ZZ"}]})]
+    assert [ids(entries) for entries in guesses] == [[golden(region, "B1")]] * 3
+    assert len({entries[0]["search"]["score"] for entries in guesses}) == 1
+    entries, _ = jo.match({"name": [{"family": "Zzz"}], "address": [home]})
+    assert golden(region, "B1") not in ids(entries)
+
+
 def test_a_changed_surname_is_found_by_what_stayed(region, jo):
     entries, _ = jo.match({"name": [{"family": "Field", "given": ["Bea"]}], "birthDate": "1985-06-30", "address": [{"line": ["7 Mill Lane"], "postalCode": "BN7 2DD"}]})
     assert ids(entries)[0] == golden(region, "B1")
